@@ -1,0 +1,146 @@
+//! What a struct made by `lstm_cell!` holds and calls: packed weights and the token of a kernel.
+
+use crate::error::Error;
+use crate::isa::{Isa, Token};
+use crate::kernel::{Run, Step, StepBatch, Weights};
+use crate::layout::{self, Line};
+use crate::simd::dispatch;
+use crate::state::State;
+use crate::weights::LstmWeights;
+
+/// An LSTM cell of compile-time size. [`lstm_cell!`](crate::lstm_cell) emits a struct around it with the numbers
+/// filled in; use that.
+///
+/// `I` inputs; `H` units, `HP` of them with padding; `LAST` lines in the last group; `LEN` lines in all; `BIAS`
+/// whether the weights must have a bias.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Cell<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
+{
+    lines: [Line; LEN],
+    token: Token,
+}
+
+impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
+    Cell<I, H, HP, LAST, LEN, BIAS>
+{
+    /// The number of inputs.
+    pub const INPUT: usize = I;
+    /// The number of hidden units.
+    pub const HIDDEN: usize = H;
+
+    const CONSISTENT: () = assert!(
+        I > 0
+            && H > 0
+            && HP == layout::padded(H)
+            && LAST == layout::last_group(H)
+            && LEN == layout::tensor_lines(I, H),
+        "these sizes do not belong together: let `lstm_cell!` compute them"
+    );
+
+    /// A cell on the fastest instruction set that [`Isa::detect`] finds.
+    ///
+    /// # Errors
+    /// What [`with_isa`](Self::with_isa) and [`Isa::detect`] refuse.
+    pub fn new(weights: &LstmWeights<'_>) -> Result<Self, Error> {
+        Self::with_isa(weights, Isa::detect()?)
+    }
+
+    /// A cell on a given instruction set.
+    ///
+    /// # Errors
+    /// A tensor of the wrong length, a NaN or infinite weight, a missing or unexpected bias, an instruction set
+    /// that this CPU lacks.
+    pub fn with_isa(weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
+        let () = Self::CONSISTENT;
+        let token = Token::new(isa)?;
+        weights.check(I, H, BIAS)?;
+        let mut cell = Self { lines: [[0.0; 16]; LEN], token };
+        weights.pack(I, H, &mut cell.lines);
+        Ok(cell)
+    }
+
+    /// [`new`](Self::new) on the heap. A cell of (256, 256) has 2 MiB, more than some threads' stacks: this never
+    /// puts it there.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    #[cfg(feature = "alloc")]
+    pub fn new_boxed(weights: &LstmWeights<'_>) -> Result<alloc::boxed::Box<Self>, Error> {
+        Self::with_isa_boxed(weights, Isa::detect()?)
+    }
+
+    /// [`with_isa`](Self::with_isa) on the heap, see [`new_boxed`](Self::new_boxed).
+    ///
+    /// # Errors
+    /// As [`with_isa`](Self::with_isa).
+    #[cfg(feature = "alloc")]
+    pub fn with_isa_boxed(weights: &LstmWeights<'_>, isa: Isa) -> Result<alloc::boxed::Box<Self>, Error> {
+        let () = Self::CONSISTENT;
+        let token = Token::new(isa)?;
+        weights.check(I, H, BIAS)?;
+        let mut cell = alloc::boxed::Box::<Self>::new_uninit();
+        let fields = cell.as_mut_ptr();
+        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. Both
+        // fields are written before `assume_init`: `lines` with zero bytes, which is the f32 0.0, and `token`.
+        let mut cell = unsafe {
+            (&raw mut (*fields).lines).write_bytes(0, 1);
+            (&raw mut (*fields).token).write(token);
+            cell.assume_init()
+        };
+        weights.pack(I, H, &mut cell.lines);
+        Ok(cell)
+    }
+
+    /// The instruction set that the cell runs on.
+    pub const fn isa(&self) -> Isa {
+        self.token.isa()
+    }
+
+    /// The state at the start of a sequence: h = c = 0.
+    pub const fn zero_state() -> State<H, HP> {
+        State::zero()
+    }
+
+    /// One time step: takes x and `(h, c)`, leaves the new `(h, c)` in `state` and returns the new h.
+    ///
+    /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
+    #[inline]
+    pub fn step<'s>(&self, x: &[f32; I], state: &'s mut State<H, HP>) -> &'s [f32; H] {
+        dispatch(self.token, Step { weights: self.weights(), x, state: &mut *state });
+        state.h()
+    }
+
+    /// One time step of each of `xs.len()` independent streams: the same bits as that many [`step`](Self::step)s,
+    /// in less time. No allocation, no lock, no system call, no panic.
+    ///
+    /// # Errors
+    /// [`Error::LengthMismatch`] if there are not as many inputs as states; no state has changed then.
+    #[inline]
+    pub fn step_batch(&self, xs: &[[f32; I]], states: &mut [State<H, HP>]) -> Result<(), Error> {
+        same_length(("xs", xs.len()), ("states", states.len()))?;
+        dispatch(self.token, StepBatch { weights: self.weights(), xs, states });
+        Ok(())
+    }
+
+    /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`.
+    /// No allocation, no lock, no system call, no panic.
+    ///
+    /// # Errors
+    /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
+    #[inline]
+    pub fn run(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; H]]) -> Result<(), Error> {
+        same_length(("seq", seq.len()), ("out", out.len()))?;
+        dispatch(self.token, Run { weights: self.weights(), seq, state, out });
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn weights(&self) -> Weights<'_, I, H, LAST> {
+        Weights(&self.lines)
+    }
+}
+
+fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {
+    if a.1 == b.1 { Ok(()) } else { Err(Error::LengthMismatch { what: (a.0, b.0), left: a.1, right: b.1 }) }
+}

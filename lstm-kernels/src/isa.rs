@@ -1,0 +1,136 @@
+//! Which instruction set a kernel may use: the only place that detects.
+//!
+//! A [`Token`] holds a `pulp` token, and a `pulp` token is the proof that this CPU has the features: it cannot
+//! be made without them. So a cell that holds a [`Token`] may run its kernel without asking again, and no
+//! `unsafe` is needed to call it.
+
+use core::{fmt, str::FromStr};
+
+use crate::error::Error;
+use crate::simd::Scalar;
+
+/// The name of the environment variable that restricts [`Isa::detect`] (feature `std`).
+pub const ISA_VARIABLE: &str = "LSTM_KERNELS_ISA";
+
+/// An instruction set that a kernel may use.
+///
+/// It names what *may* be used, not how wide each operation is; the results are the same bits on all of them.
+///
+/// ```
+/// use lstm_kernels::Isa;
+/// assert!(Isa::Scalar.is_available());
+/// assert_eq!("v3".parse(), Ok(Isa::V3));
+/// assert!(Isa::available().any(|isa| isa == Isa::Scalar));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// Portable Rust without intrinsics. Where the target has no fused multiply-add, one is computed in f64 with
+    /// the same result.
+    Scalar,
+    /// x86-64-v3: AVX2 and FMA.
+    V3,
+    /// x86-64-v4: AVX-512 F, BW, CD, DQ and VL.
+    V4,
+    /// AArch64's Advanced SIMD.
+    Neon,
+}
+
+impl Isa {
+    /// All that this version knows, slowest first.
+    pub const ALL: &'static [Self] = &[Self::Scalar, Self::V3, Self::V4, Self::Neon];
+
+    /// The name that `Display` prints and `FromStr` and `LSTM_KERNELS_ISA` read.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::V3 => "v3",
+            Self::V4 => "v4",
+            Self::Neon => "neon",
+        }
+    }
+
+    /// Whether this CPU has it. The answer is cached: a call costs one relaxed load.
+    pub fn is_available(self) -> bool {
+        Token::new(self).is_ok()
+    }
+
+    /// What this CPU has, slowest first.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|isa| isa.is_available())
+    }
+
+    /// The fastest that this CPU has, or the one that the environment variable `LSTM_KERNELS_ISA` names
+    /// (`scalar`, `v3`, `v4` or `neon`; read with feature `std` only, at each call).
+    ///
+    /// # Errors
+    /// [`Error::UnknownIsa`] if the variable holds another text, [`Error::IsaUnavailable`] if it names one that
+    /// this CPU lacks: it never falls back silently.
+    pub fn detect() -> Result<Self, Error> {
+        #[cfg(feature = "std")]
+        if let Some(name) = std::env::var_os(ISA_VARIABLE) {
+            let isa: Self = name.to_str().ok_or(Error::UnknownIsa)?.parse()?;
+            return Token::new(isa).map(|_| isa);
+        }
+        Ok(Self::available().last().unwrap_or(Self::Scalar))
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Isa {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = Self::ALL.iter().copied();
+        known
+            .into_iter()
+            .find(|isa| isa.name().eq_ignore_ascii_case(name))
+            .ok_or(Error::UnknownIsa)
+    }
+}
+
+/// An [`Isa`] that this CPU has been seen to have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Token {
+    Scalar(Scalar),
+    #[cfg(target_arch = "x86_64")]
+    V3(pulp::x86::V3),
+    #[cfg(target_arch = "x86_64")]
+    V4(pulp::x86::V4),
+    #[cfg(target_arch = "aarch64")]
+    Neon(pulp::aarch64::Neon),
+}
+
+impl Token {
+    pub(crate) fn new(isa: Isa) -> Result<Self, Error> {
+        let token = match isa {
+            Isa::Scalar => Some(Self::Scalar(Scalar)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::V3 => pulp::x86::V3::try_new().map(Self::V3),
+            #[cfg(target_arch = "x86_64")]
+            Isa::V4 => pulp::x86::V4::try_new().map(Self::V4),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => pulp::aarch64::Neon::try_new().map(Self::Neon),
+            #[allow(unreachable_patterns)]
+            _ => None,
+        };
+        token.ok_or(Error::IsaUnavailable { isa })
+    }
+
+    pub(crate) const fn isa(self) -> Isa {
+        match self {
+            Self::Scalar(_) => Isa::Scalar,
+            #[cfg(target_arch = "x86_64")]
+            Self::V3(_) => Isa::V3,
+            #[cfg(target_arch = "x86_64")]
+            Self::V4(_) => Isa::V4,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => Isa::Neon,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! One time step, and how it is made fast. Read this file from top to bottom to follow x to the store of h.
+//!
+//! **The sums.** Pre-activation z of each gate and unit is two chains of fused multiply-adds, one over the even
+//! columns and one over the odd ones, that are added at the end:
+//!
+//! ```text
+//! even = b + w[x0] x0 + w[x2] x2 + ... + w[h0] h0 + w[h2] h2 + ...      (in this order, each + fused)
+//! odd  = 0 + w[x1] x1 + w[x3] x3 + ... + w[h1] h1 + w[h3] h3 + ...
+//! z    = even + odd
+//! ```
+//!
+//! The order is part of the definition: every instruction set, `step`, `step_batch` and `run` follow it, so all
+//! give the same bits. One chain alone would be bound by the latency of the FMA (4 cycles) in small layers. x
+//! comes before h, so a processor that looks ahead does x's part of the next step while it waits for h.
+//!
+//! **Registers.** Input k is broadcast once and multiplied with the lines of column k, straight from memory, into
+//! accumulators that stay in registers over all columns: no sum across lanes, no store in between. With AVX-512
+//! both chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 lines
+//! at a time, NEON likewise, and does the even columns first, the odd ones after them: each line is still read
+//! just once. A block of 32 units or more of a large layer makes a group of 8 lines, see [`layout`](crate::layout).
+//!
+//! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
+//! T independent chains, which fill the time that one stream alone would spend on waiting.
+//!
+//! **The gates.** tanh is a quotient of polynomials n/q ([`activation`](crate::activation)), sigmoid(z) is
+//! (q + n)/2q of z/2. The quotients are not computed one by one but merged into the update of the cell, which
+//! leaves two divisions for five activations:
+//!
+//! ```text
+//! c' = c sigma(f) + sigma(i) tanh(g) = (c Nf qi qg + Ni ng qf) / 2 qf qi qg     N = q + n
+//! h' = sigma(o) tanh(c')             = No nc / 2 qo qc
+//! ```
+//!
+//! |n| <= q by construction and rounding is monotone, so the quotients keep |tanh| <= 1 and sigma in [0, 1].
+//!
+//! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
+//! infinity) that no other lane ever reads.
+
+use crate::activation::{Quotient, quotient};
+use crate::layout::{GROUP_LINES, Line};
+use crate::simd::{Op, Simd, Split, Vector};
+use crate::state::State;
+
+/// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
+#[derive(Clone, Copy)]
+pub(crate) struct Weights<'a, const I: usize, const H: usize, const LAST: usize>(pub(crate) &'a [Line]);
+
+/// One step of `T` streams.
+#[inline(always)]
+pub(crate) fn step<S: Simd, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>(
+    simd: S,
+    weights: Weights<'_, I, H, LAST>,
+    x: [&[f32; I]; T],
+    states: &mut [State<H, HP>; T],
+) {
+    let columns = 1 + I + H;
+    let last_units = LAST * 4;
+    let (full, last) = weights.0.split_at(weights.0.len() - columns * LAST);
+    if HP == last_units {
+        // One group: nothing reads h after its sums, so the new h may overwrite it at once.
+        let z = sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
+        for (z, state) in z.iter().zip(states) {
+            let (h, c) = state.lanes_mut();
+            activate(simd, z, h, c);
+        }
+    } else {
+        let mut next = [[0.0; HP]; T];
+        let mut first = 0;
+        for group in full.chunks_exact(columns * GROUP_LINES) {
+            let z = sums::<S, I, H, GROUP_LINES, T>(simd, group, x, states.each_ref().map(State::h));
+            for (t, z) in z.iter().enumerate() {
+                activate(simd, z, &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
+            }
+            first += GROUP_LINES * 4;
+        }
+        let z = sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
+        for (t, z) in z.iter().enumerate() {
+            activate(simd, z, &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
+            *states[t].lanes_mut().0 = next[t];
+        }
+    }
+}
+
+/// The pre-activations of one group of `R` lines, for `T` streams.
+#[inline(always)]
+fn sums<S: Simd, const I: usize, const H: usize, const R: usize, const T: usize>(
+    simd: S,
+    group: &[Line],
+    x: [&[f32; I]; T],
+    h: [&[f32; H]; T],
+) -> [[S::Row; R]; T] {
+    let mut z = [[S::Row::splat(simd, 0.0); R]; T];
+    let (columns, _) = group.as_chunks::<R>();
+    let Some((bias, columns)) = columns.split_first() else { return z };
+    let Some((w_ih, columns)) = columns.split_first_chunk::<I>() else { return z };
+    let Some(w_hh) = columns.first_chunk::<H>() else { return z };
+    let parts = Parts { bias, w_ih, w_hh, x, h };
+    if 2 * R * T <= S::ACCUMULATORS {
+        parts.tile::<S, R>(simd, 0, &mut z);
+        return z;
+    }
+    let mut first = 0;
+    while first < R {
+        match R - first {
+            1 => parts.tile::<S, 1>(simd, first, &mut z),
+            2 => parts.tile::<S, 2>(simd, first, &mut z),
+            3 => parts.tile::<S, 3>(simd, first, &mut z),
+            _ => parts.tile::<S, 4>(simd, first, &mut z),
+        }
+        first += 4;
+    }
+    z
+}
+
+/// A group's columns beside the inputs that they are multiplied with.
+struct Parts<'a, const I: usize, const H: usize, const R: usize, const T: usize> {
+    bias: &'a [Line; R],
+    w_ih: &'a [[Line; R]; I],
+    w_hh: &'a [[Line; R]; H],
+    x: [&'a [f32; I]; T],
+    h: [&'a [f32; H]; T],
+}
+
+impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I, H, R, T> {
+    /// Computes `N` lines of each stream's z, from line `first` on.
+    #[inline(always)]
+    fn tile<S: Simd, const N: usize>(&self, simd: S, first: usize, z: &mut [[S::Row; R]; T]) {
+        let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
+        for n in 0..N {
+            let bias = S::Row::load(simd, &self.bias[first + n]);
+            for t in 0..T {
+                chains[0][t][n] = bias;
+            }
+        }
+        if 2 * N * T <= S::ACCUMULATORS {
+            both_chains(simd, &mut chains, first, self.w_ih, self.x);
+            both_chains(simd, &mut chains, first, self.w_hh, self.h);
+        } else {
+            for (parity, chain) in chains.iter_mut().enumerate() {
+                one_chain(simd, chain, parity, first, self.w_ih, self.x);
+                one_chain(simd, chain, parity, first, self.w_hh, self.h);
+            }
+        }
+        let [even, odd] = chains;
+        for t in 0..T {
+            for n in 0..N {
+                z[t][first + n] = even[t][n].add(simd, odd[t][n]);
+            }
+        }
+    }
+}
+
+/// Adds all `K` columns to both chains. The loop over pairs of columns must stay a loop: unrolled as a whole, the
+/// compiler sorts it into one long chain after another, and the processor's window fills with one of them.
+#[inline(always)]
+fn both_chains<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
+    simd: S,
+    chains: &mut [[[S::Row; N]; T]; 2],
+    first: usize,
+    columns: &[[Line; R]; K],
+    inputs: [&[f32; K]; T],
+) {
+    for k in 0..K / 2 {
+        column(simd, &mut chains[0], first, columns, inputs, 2 * k);
+        column(simd, &mut chains[1], first, columns, inputs, 2 * k + 1);
+    }
+    if K % 2 == 1 {
+        column(simd, &mut chains[0], first, columns, inputs, K - 1);
+    }
+}
+
+/// Adds the columns of one parity to their chain.
+#[inline(always)]
+fn one_chain<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
+    simd: S,
+    chain: &mut [[S::Row; N]; T],
+    parity: usize,
+    first: usize,
+    columns: &[[Line; R]; K],
+    inputs: [&[f32; K]; T],
+) {
+    let mut k = parity;
+    while k < K {
+        column(simd, chain, first, columns, inputs, k);
+        k += 2;
+    }
+}
+
+/// chain += column k * input k, for each stream's input. (Loops instead of `array::map`: a closure's body is not
+/// certain to be inlined, and outside of the kernel it would be compiled without the instruction set.)
+#[inline(always)]
+fn column<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
+    simd: S,
+    chain: &mut [[S::Row; N]; T],
+    first: usize,
+    columns: &[[Line; R]; K],
+    inputs: [&[f32; K]; T],
+    k: usize,
+) {
+    let mut broadcast = [S::Row::splat(simd, 0.0); T];
+    for t in 0..T {
+        broadcast[t] = S::Row::splat(simd, inputs[t][k]);
+    }
+    for n in 0..N {
+        let line = S::Row::load(simd, &columns[k][first + n]);
+        for t in 0..T {
+            chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]);
+        }
+    }
+}
+
+/// Applies the gates of one group to its units' h and c, which start at the slices' beginning.
+#[inline(always)]
+fn activate<S: Simd, const R: usize>(simd: S, z: &[S::Row; R], h: &mut [f32], c: &mut [f32]) {
+    let (blocks, folded) = z.as_chunks::<4>();
+    let (mut h, mut c) = (h, c);
+    for block in blocks {
+        let &[i, f, g, o] = block;
+        let (i, f) = (quotient(simd, i).sigmoid(simd), quotient(simd, f).sigmoid(simd));
+        let (g, o) = (quotient(simd, g).tanh(simd), quotient(simd, o).sigmoid(simd));
+        let (Some((h16, h_rest)), Some((c16, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
+            return;
+        };
+        update::<S, S::Row, 16>(simd, [i, f, g, o], h16, c16);
+        (h, c) = (h_rest, c_rest);
+    }
+    let folded = if let [z_if, z_go, rest @ ..] = folded {
+        let (i_f, g_o) = (quotient(simd, *z_if), quotient(simd, *z_go));
+        let [i, f] = i_f.sigmoid(simd).split();
+        let ([g, _], [_, o]) = (g_o.tanh(simd).split(), g_o.sigmoid(simd).split());
+        let (Some((h8, h_rest)), Some((c8, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
+            return;
+        };
+        update::<S, S::Half, 8>(simd, [i, f, g, o], h8, c8);
+        (h, c) = (h_rest, c_rest);
+        rest
+    } else {
+        folded
+    };
+    if let [z] = folded {
+        let all = quotient(simd, *z);
+        let (sigmoid, tanh) = (all.sigmoid(simd).split(), all.tanh(simd).split());
+        let ([i, f], [_, o]) = (sigmoid[0].split(), sigmoid[1].split());
+        let [g, _] = tanh[1].split();
+        let (Some(h4), Some(c4)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
+        update::<S, S::Quarter, 4>(simd, [i, f, g, o], h4, c4);
+    }
+}
+
+/// c' = c sigma(f) + sigma(i) tanh(g), h' = sigma(o) tanh(c'), from the gates' quotients; see the top of the file.
+#[inline(always)]
+fn update<S: Simd, V: Vector<S, N>, const N: usize>(
+    simd: S,
+    [i, f, g, o]: [Quotient<V>; 4],
+    h: &mut [f32; N],
+    c: &mut [f32; N],
+) {
+    let i_g = i.below.mul(simd, g.below);
+    let below = f.below.mul(simd, i_g);
+    let kept = V::load(simd, c).mul(simd, f.above);
+    let added = i.above.mul(simd, g.above).mul(simd, f.below);
+    let cell = kept.mul_add(simd, i_g, added).div(simd, below.add(simd, below));
+
+    let tanh = quotient(simd, cell).tanh(simd);
+    let below = o.below.add(simd, o.below).mul(simd, tanh.below);
+    let output = o.above.mul(simd, tanh.above).div(simd, below);
+
+    cell.zero_where_tiny(simd, cell).store(simd, c);
+    output.zero_where_tiny(simd, cell).store(simd, h);
+}
+
+/// One step of one stream.
+pub(crate) struct Step<'a, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
+    pub(crate) weights: Weights<'a, I, H, LAST>,
+    pub(crate) x: &'a [f32; I],
+    pub(crate) state: &'a mut State<H, HP>,
+}
+
+impl<const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for Step<'_, I, H, HP, LAST> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        step::<S, I, H, HP, LAST, 1>(simd, self.weights, [self.x], core::array::from_mut(self.state));
+    }
+}
+
+/// One step of each of many streams: tiles of [`STREAMS`], then one by one.
+pub(crate) struct StepBatch<'a, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
+    pub(crate) weights: Weights<'a, I, H, LAST>,
+    pub(crate) xs: &'a [[f32; I]],
+    pub(crate) states: &'a mut [State<H, HP>],
+}
+
+/// Streams that [`StepBatch`] steps together.
+const STREAMS: usize = 2;
+
+impl<const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for StepBatch<'_, I, H, HP, LAST> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let (tiles, rest) = self.states.as_chunks_mut::<STREAMS>();
+        let (x_tiles, x_rest) = self.xs.as_chunks::<STREAMS>();
+        for (states, xs) in tiles.iter_mut().zip(x_tiles) {
+            step::<S, I, H, HP, LAST, STREAMS>(simd, self.weights, xs.each_ref(), states);
+        }
+        for (state, x) in rest.iter_mut().zip(x_rest) {
+            step::<S, I, H, HP, LAST, 1>(simd, self.weights, [x], core::array::from_mut(state));
+        }
+    }
+}
+
+/// A whole sequence of one stream.
+pub(crate) struct Run<'a, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
+    pub(crate) weights: Weights<'a, I, H, LAST>,
+    pub(crate) seq: &'a [[f32; I]],
+    pub(crate) state: &'a mut State<H, HP>,
+    pub(crate) out: &'a mut [[f32; H]],
+}
+
+impl<const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for Run<'_, I, H, HP, LAST> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (x, out) in self.seq.iter().zip(self.out) {
+            step::<S, I, H, HP, LAST, 1>(simd, self.weights, [x], core::array::from_mut(&mut *self.state));
+            *out = *self.state.h();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Where each weight lies in the packed tensor.
+//!
+//! A kernel never sums across lanes: for each column k (the bias, then x, then h) it broadcasts one input and
+//! multiplies it by a *column* of all gates of all units, 16 lanes (one [`Line`]) at a time. So the packed
+//! tensor holds columns, cut into lines, in the order in which the kernel reads them.
+//!
+//! The units of a layer are cut into blocks of 16, and the rest into one of 8 and one of 4, so that at most
+//! 3 units are padding. A block of 16 has a line for each gate. The smaller ones are *folded*: their gates
+//! share lines.
+//!
+//! ```text
+//!            lane 0                 8                15
+//! 16 units   i i i i i i i i i i i i i i i i    4 lines
+//!            f f f f f f f f f f f f f f f f
+//!            g g g g g g g g g g g g g g g g
+//!            o o o o o o o o o o o o o o o o
+//!  8 units   i i i i i i i i f f f f f f f f    2 lines
+//!            g g g g g g g g o o o o o o o o
+//!  4 units   i i i i f f f f g g g g o o o o    1 line
+//! ```
+//!
+//! Hence a column of `hidden` units takes [`lines`]`(hidden)` lines. Up to 12 lines, all accumulators of a layer
+//! stay in registers together, and the tensor is just column after column. Larger layers are cut into *groups*
+//! of 8 lines (32 units), each stored whole before the next one, and a last group of 5 to 12 lines.
+//!
+//! One layout serves every instruction set (a line is one zmm, two ymm or four q registers), so weights can be
+//! packed before it is known where they will run.
+//!
+//! The lines of the gates i, f and o hold half of each weight, exact in binary: sigmoid(z) is computed from
+//! tanh(z / 2), see [`activation`](crate::activation).
+
+/// 16 lanes of one column: the unit of storage.
+pub(crate) type Line = [f32; 16];
+
+/// Gates of a unit, in PyTorch's order: i, f, g, o.
+pub(crate) const GATES: usize = 4;
+
+/// The gate whose activation is tanh: g.
+const TANH_GATE: usize = 2;
+
+/// Lines in each group but the last of a layer that has more than [`MAX_LINES`].
+pub(crate) const GROUP_LINES: usize = 8;
+
+/// The most lines in one group.
+const MAX_LINES: usize = 12;
+
+/// `hidden` rounded up to what fills whole lines.
+pub const fn padded(hidden: usize) -> usize {
+    hidden.next_multiple_of(4)
+}
+
+/// Lines in one column.
+pub const fn lines(hidden: usize) -> usize {
+    padded(hidden) / 4
+}
+
+/// Lines of the last group (the only one, if there are at most 12).
+pub const fn last_group(hidden: usize) -> usize {
+    let mut last = lines(hidden);
+    while last > MAX_LINES {
+        last -= GROUP_LINES;
+    }
+    last
+}
+
+/// Lines of the whole packed tensor: the bias, `input` columns of x and `hidden` columns of h.
+pub const fn tensor_lines(input: usize, hidden: usize) -> usize {
+    (1 + input + hidden) * lines(hidden)
+}
+
+/// The place of one weight: `(line, lane)`. `column` 0 is the bias, then come x and h.
+pub(crate) fn place(input: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
+    let columns = 1 + input + hidden;
+    let last_units = last_group(hidden) * 4;
+    let full_units = padded(hidden) - last_units;
+    let group = if unit < full_units { unit / (GROUP_LINES * 4) } else { full_units / (GROUP_LINES * 4) };
+    let group_lines = if unit < full_units { GROUP_LINES } else { last_units / 4 };
+    let (line, lane) = place_in_column(group_lines, gate, unit - group * GROUP_LINES * 4);
+    (group * GROUP_LINES * columns + column * group_lines + line, lane)
+}
+
+/// The place of a unit's gate in one column of a group of `lines` lines.
+fn place_in_column(lines: usize, gate: usize, unit: usize) -> (usize, usize) {
+    let (blocks, folded) = (lines / 4, lines % 4);
+    if unit < blocks * 16 {
+        return (unit / 16 * 4 + gate, unit % 16);
+    }
+    let unit = unit - blocks * 16;
+    let (width, line, unit) = match folded {
+        2 | 3 if unit < 8 => (8, blocks * 4, unit),
+        3 => (4, lines - 1, unit - 8),
+        _ => (4, lines - 1, unit),
+    };
+    let lane = gate * width + unit;
+    (line + lane / 16, lane % 16)
+}
+
+/// What a gate's weights are multiplied by when they are packed.
+pub(crate) const fn scale(gate: usize) -> f32 {
+    if gate == TANH_GATE { 1.0 } else { 0.5 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_weight_has_a_place_of_its_own_inside_the_tensor() {
+        for hidden in (1..=100).chain([128, 256]) {
+            for input in [1, 2, 7] {
+                let mut taken = HashSet::new();
+                for column in 0..1 + input + hidden {
+                    for gate in 0..GATES {
+                        for unit in 0..hidden {
+                            let (line, lane) = place(input, hidden, column, gate, unit);
+                            assert!(line < tensor_lines(input, hidden) && lane < 16, "({input}, {hidden})");
+                            assert!(taken.insert((line, lane)), "({input}, {hidden}): two weights in {line}, {lane}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_tail_of_four_units_shares_one_line() {
+        // (10, 20): a block of 16 and a folded quarter: 5 lines a column, not 8.
+        assert_eq!(lines(20), 5);
+        assert_eq!(place(10, 20, 0, 0, 0), (0, 0));
+        assert_eq!(place(10, 20, 0, 3, 15), (3, 15));
+        assert_eq!(place(10, 20, 0, 1, 17), (4, 5));
+        assert_eq!(place(10, 20, 30, 3, 19), (30 * 5 + 4, 15));
+    }
+
+    #[test]
+    fn large_layers_are_cut_into_groups() {
+        assert_eq!((lines(48), last_group(48)), (12, 12));
+        assert_eq!((lines(49), last_group(49)), (13, 5));
+        assert_eq!((lines(64), last_group(64)), (16, 8));
+        assert_eq!((lines(80), last_group(80)), (20, 12));
+        assert_eq!((lines(84), last_group(84)), (21, 5));
+    }
+}

@@ -1,0 +1,97 @@
+//! LSTM inference on the CPU, one time step or many, at the speed of the machine and with the same bits on every
+//! machine.
+//!
+//! ```
+//! use lstm_kernels::{LstmWeights, lstm_cell};
+//!
+//! lstm_cell!(in=10, hidden=20); // struct LSTMCell: sizes, layout and kernels known at compile time
+//!
+//! # fn main() -> Result<(), lstm_kernels::Error> {
+//! // A PyTorch state_dict: [4H, I], [4H, H], [4H], [4H], rows in the gate order i, f, g, o.
+//! let (w_ih, w_hh, b_ih, b_hh) = ([0.1; 80 * 10], [0.1; 80 * 20], [0.0; 80], [0.0; 80]);
+//! let cell = LSTMCell::new(&LstmWeights::torch(&w_ih, &w_hh, Some((&b_ih, &b_hh))))?;
+//!
+//! let mut state = LSTMCell::zero_state();
+//! for x in [[0.5; 10], [-0.5; 10]] {
+//!     let h: &[f32; 20] = cell.step(&x, &mut state); // torch: h, c = cell(x, (h, c))
+//!     assert!(h[0].abs() < 1.0);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What to use
+//! - [`lstm_cell!`] makes a struct for one size. Its `step` advances one stream by one sample, `step_batch` many
+//!   streams through the same weights, `run` one stream by a whole sequence.
+//! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
+//! - [`Isa`] says which instruction set a cell runs on; [`Isa::detect`] picks it once, at construction.
+//! - [`reference`](mod@reference) is the f64 oracle that everything is tested against.
+//!
+//! # What you can rely on
+//! - **The same bits** on every instruction set, for every batch size, for `step`, `step_batch` and `run`, on every
+//!   architecture: the order of operations is part of the design, and every operation is correctly rounded.
+//!   (NaN is NaN everywhere; its payload is unspecified.)
+//! - **Accuracy**: within 1e-6 of an f64 LSTM over 512 steps, on weights U(-1/sqrt(H), 1/sqrt(H)) and inputs
+//!   N(0, 1); [`activation`] gives the errors of sigmoid and tanh.
+//! - **Real time**: `step`, `step_batch` and `run` never allocate, lock, call the system or panic, and take the same
+//!   time for silence as for noise: |c| below 2^-60 is flushed to zero, as part of the definition. A state or
+//!   input that holds infinity or NaN gives what IEEE 754 says, no panic; a c beyond 1e38 may overflow.
+//! - `cell` is `Send + Sync`; share one between threads, give each stream its state.
+//!
+//! # A debug build
+//! The kernels are compiled in *your* crate, for your sizes. Without optimisation each SIMD instruction becomes a
+//! call, tens of times slower; `[profile.dev] opt-level = 1` in your `Cargo.toml` is enough to avoid that.
+//!
+//! # Features
+//! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
+//! detection; `alloc` (in `std`) gives boxed cells. Without both the crate is `no_std` and needs no heap.
+
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+pub mod activation;
+pub mod cell;
+mod error;
+mod isa;
+mod kernel;
+pub mod layout;
+#[cfg(feature = "std")]
+pub mod reference;
+mod simd;
+mod state;
+mod weights;
+
+pub use error::Error;
+pub use isa::{ISA_VARIABLE, Isa};
+pub use state::State;
+pub use weights::LstmWeights;
+
+#[doc = include_str!("lstm_cell.md")]
+#[macro_export]
+macro_rules! lstm_cell {
+    ($($spec:tt)*) => { $crate::__private::lstm_cell_impl! { $crate; $($spec)* } };
+}
+
+/// What the code that [`lstm_cell!`] emits needs. Not for users, may change at any time.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(feature = "alloc")]
+    pub use alloc::boxed::Box;
+    pub use lstm_macros::lstm_cell_impl;
+
+    /// Keeps the tokens if the library has the feature `alloc`.
+    #[cfg(feature = "alloc")]
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __if_alloc { ($($tokens:tt)*) => { $($tokens)* }; }
+    /// Drops the tokens: the library has no feature `alloc`.
+    #[cfg(not(feature = "alloc"))]
+    #[doc(hidden)]
+    #[macro_export]
+    macro_rules! __if_alloc { ($($tokens:tt)*) => {}; }
+}

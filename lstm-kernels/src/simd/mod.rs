@@ -1,0 +1,143 @@
+//! The little that a gate kernel asks of a SIMD instruction set.
+//!
+//! A kernel works on [`Row`]s of 16 lanes, and on their halves and quarters where the tail of a layer is folded
+//! (see [`layout`](crate::layout)). An instruction set implements [`Vector`] for the widths that it has; wider
+//! ones are [`Pair`]s. Every operation is correctly rounded (IEEE 754, to nearest even), so that the same
+//! sequence of operations gives the same bits everywhere.
+
+mod scalar;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub(crate) use scalar::Scalar;
+
+use crate::isa::Token;
+
+/// Cells whose magnitude is below this are flushed to zero: small enough that no user hears or sees it, large
+/// enough that no product in the kernel becomes subnormal.
+pub(crate) const TINY: f32 = f32::from_bits((127 - 60) << 23); // 2^-60
+
+/// One instruction set, given as the token that proves it.
+pub(crate) trait Simd: Copy {
+    /// 16 lanes.
+    type Row: Vector<Self, 16> + Split<Self::Half>;
+    /// 8 lanes.
+    type Half: Vector<Self, 8> + Split<Self::Quarter>;
+    /// 4 lanes.
+    type Quarter: Vector<Self, 4>;
+
+    /// How many [`Row`](Simd::Row) accumulators the registers hold beside what else a loop needs.
+    const ACCUMULATORS: usize;
+
+    /// Runs `op` with the instruction set enabled for all that is inlined into it.
+    fn enter<O: Op>(self, op: O);
+}
+
+/// A computation, generic over the instruction set. `run` must be `#[inline(always)]`, else it is compiled
+/// without the instruction set and becomes tens of times slower.
+pub(crate) trait Op {
+    fn run<S: Simd>(self, simd: S);
+}
+
+/// Runs `op` on the instruction set of `token`: one predictable branch.
+#[inline(always)]
+pub(crate) fn dispatch(token: Token, op: impl Op) {
+    match token {
+        Token::Scalar(simd) => simd.enter(op),
+        #[cfg(target_arch = "x86_64")]
+        Token::V3(simd) => simd.enter(op),
+        #[cfg(target_arch = "x86_64")]
+        Token::V4(simd) => simd.enter(op),
+        #[cfg(target_arch = "aarch64")]
+        Token::Neon(simd) => simd.enter(op),
+    }
+}
+
+/// `N` lanes of f32.
+pub(crate) trait Vector<S, const N: usize>: Copy {
+    fn splat(simd: S, value: f32) -> Self;
+    fn load(simd: S, lanes: &[f32; N]) -> Self;
+    fn store(self, simd: S, lanes: &mut [f32; N]);
+    fn add(self, simd: S, other: Self) -> Self;
+    fn mul(self, simd: S, other: Self) -> Self;
+    fn div(self, simd: S, other: Self) -> Self;
+    /// `self * factor + addend`, rounded once.
+    fn mul_add(self, simd: S, factor: Self, addend: Self) -> Self;
+    /// Lanes above `limit` become `limit`, lanes below `-limit` become `-limit`, NaN stays NaN.
+    fn clamp(self, simd: S, limit: f32) -> Self;
+    /// Lanes in which `|reference| < TINY` become +0; the others stay. A NaN reference counts as large.
+    fn zero_where_tiny(self, simd: S, reference: Self) -> Self;
+}
+
+/// A vector that can be taken apart into its lower and upper half.
+pub(crate) trait Split<Half> {
+    fn split(self) -> [Half; 2];
+}
+
+/// Two vectors that act as one of twice the width.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(crate) struct Pair<V>([V; 2]);
+
+impl<V> Split<V> for Pair<V> {
+    #[inline(always)]
+    fn split(self) -> [V; 2] {
+        self.0
+    }
+}
+
+macro_rules! pair {
+    ($half:literal, $full:literal) => {
+        impl<S: Copy, V: Vector<S, $half>> Vector<S, $full> for Pair<V> {
+            #[inline(always)]
+            fn splat(simd: S, value: f32) -> Self {
+                Self([V::splat(simd, value); 2])
+            }
+            #[inline(always)]
+            fn load(simd: S, lanes: &[f32; $full]) -> Self {
+                let [a, b] = pulp::bytemuck::cast_ref::<_, [[f32; $half]; 2]>(lanes);
+                Self([V::load(simd, a), V::load(simd, b)])
+            }
+            #[inline(always)]
+            fn store(self, simd: S, lanes: &mut [f32; $full]) {
+                let [a, b] = pulp::bytemuck::cast_mut::<_, [[f32; $half]; 2]>(lanes);
+                self.0[0].store(simd, a);
+                self.0[1].store(simd, b);
+            }
+            #[inline(always)]
+            fn add(self, simd: S, other: Self) -> Self {
+                Self([self.0[0].add(simd, other.0[0]), self.0[1].add(simd, other.0[1])])
+            }
+            #[inline(always)]
+            fn mul(self, simd: S, other: Self) -> Self {
+                Self([self.0[0].mul(simd, other.0[0]), self.0[1].mul(simd, other.0[1])])
+            }
+            #[inline(always)]
+            fn div(self, simd: S, other: Self) -> Self {
+                Self([self.0[0].div(simd, other.0[0]), self.0[1].div(simd, other.0[1])])
+            }
+            #[inline(always)]
+            fn mul_add(self, simd: S, factor: Self, addend: Self) -> Self {
+                Self([
+                    self.0[0].mul_add(simd, factor.0[0], addend.0[0]),
+                    self.0[1].mul_add(simd, factor.0[1], addend.0[1]),
+                ])
+            }
+            #[inline(always)]
+            fn clamp(self, simd: S, limit: f32) -> Self {
+                Self([self.0[0].clamp(simd, limit), self.0[1].clamp(simd, limit)])
+            }
+            #[inline(always)]
+            fn zero_where_tiny(self, simd: S, reference: Self) -> Self {
+                Self([
+                    self.0[0].zero_where_tiny(simd, reference.0[0]),
+                    self.0[1].zero_where_tiny(simd, reference.0[1]),
+                ])
+            }
+        }
+    };
+}
+pair!(4, 8);
+pair!(8, 16);

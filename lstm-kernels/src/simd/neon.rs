@@ -1,0 +1,76 @@
+//! NEON, through the safe intrinsics of `pulp`'s token. `fmax` and `fmin` of AArch64 return NaN for NaN.
+
+use core::arch::aarch64::float32x4_t;
+
+use pulp::aarch64::Neon;
+use pulp::cast;
+
+use super::{Op, Pair, Simd, TINY, Vector};
+
+/// Lets `pulp` run an [`Op`].
+struct Call<O>(Neon, O);
+
+impl<O: Op> pulp::NullaryFnOnce for Call<O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.1.run(self.0);
+    }
+}
+
+impl Simd for Neon {
+    type Row = Pair<Pair<float32x4_t>>;
+    type Half = Pair<float32x4_t>;
+    type Quarter = float32x4_t;
+
+    /// 32 registers: 4 x 4 accumulators, the rest for weights and broadcasts.
+    const ACCUMULATORS: usize = 4;
+
+    #[inline(always)]
+    fn enter<O: Op>(self, op: O) {
+        self.vectorize(Call(self, op));
+    }
+}
+
+impl Vector<Neon, 4> for float32x4_t {
+    #[inline(always)]
+    fn splat(simd: Neon, value: f32) -> Self {
+        simd.neon.vdupq_n_f32(value)
+    }
+    #[inline(always)]
+    fn load(_: Neon, lanes: &[f32; 4]) -> Self {
+        cast(*lanes)
+    }
+    #[inline(always)]
+    fn store(self, _: Neon, lanes: &mut [f32; 4]) {
+        *lanes = cast(self);
+    }
+    #[inline(always)]
+    fn add(self, simd: Neon, other: Self) -> Self {
+        simd.neon.vaddq_f32(self, other)
+    }
+    #[inline(always)]
+    fn mul(self, simd: Neon, other: Self) -> Self {
+        simd.neon.vmulq_f32(self, other)
+    }
+    #[inline(always)]
+    fn div(self, simd: Neon, other: Self) -> Self {
+        simd.neon.vdivq_f32(self, other)
+    }
+    #[inline(always)]
+    fn mul_add(self, simd: Neon, factor: Self, addend: Self) -> Self {
+        simd.neon.vfmaq_f32(addend, self, factor)
+    }
+    #[inline(always)]
+    fn clamp(self, simd: Neon, limit: f32) -> Self {
+        let above = simd.neon.vmaxq_f32(self, simd.neon.vdupq_n_f32(-limit));
+        simd.neon.vminq_f32(above, simd.neon.vdupq_n_f32(limit))
+    }
+    #[inline(always)]
+    fn zero_where_tiny(self, simd: Neon, reference: Self) -> Self {
+        let tiny = simd.neon.vcaltq_f32(reference, simd.neon.vdupq_n_f32(TINY));
+        let bits = simd.neon.vreinterpretq_u32_f32(self);
+        simd.neon.vreinterpretq_f32_u32(simd.neon.vbicq_u32(bits, tiny))
+    }
+}
