@@ -101,13 +101,13 @@ fn sums<S: Simd, const I: usize, const H: usize, const R: usize, const T: usize>
     }
     let mut first = 0;
     while first < R {
-        match R - first {
-            1 => parts.tile::<S, 1>(simd, first, &mut z),
+        let lines = usize::min(R - first, S::ACCUMULATORS / T);
+        first += match lines {
+            0 | 1 => parts.tile::<S, 1>(simd, first, &mut z),
             2 => parts.tile::<S, 2>(simd, first, &mut z),
             3 => parts.tile::<S, 3>(simd, first, &mut z),
             _ => parts.tile::<S, 4>(simd, first, &mut z),
-        }
-        first += 4;
+        };
     }
     z
 }
@@ -122,9 +122,9 @@ struct Parts<'a, const I: usize, const H: usize, const R: usize, const T: usize>
 }
 
 impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I, H, R, T> {
-    /// Computes `N` lines of each stream's z, from line `first` on.
+    /// Computes `N` lines of each stream's z, from line `first` on, and returns `N`.
     #[inline(always)]
-    fn tile<S: Simd, const N: usize>(&self, simd: S, first: usize, z: &mut [[S::Row; R]; T]) {
+    fn tile<S: Simd, const N: usize>(&self, simd: S, first: usize, z: &mut [[S::Row; R]; T]) -> usize {
         let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
         for n in 0..N {
             let bias = S::Row::load(simd, &self.bias[first + n]);
@@ -147,6 +147,7 @@ impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I
                 z[t][first + n] = even[t][n].add(simd, odd[t][n]);
             }
         }
+        N
     }
 }
 
@@ -296,12 +297,16 @@ const STREAMS: usize = 2;
 impl<const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for StepBatch<'_, I, H, HP, LAST> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (tiles, rest) = self.states.as_chunks_mut::<STREAMS>();
-        let (x_tiles, x_rest) = self.xs.as_chunks::<STREAMS>();
-        for (states, xs) in tiles.iter_mut().zip(x_tiles) {
-            step::<S, I, H, HP, LAST, STREAMS>(simd, self.weights, xs.each_ref(), states);
+        let (mut states, mut xs) = (self.states, self.xs);
+        if S::INTERLEAVE {
+            let (tiles, rest) = states.as_chunks_mut::<STREAMS>();
+            let (x_tiles, x_rest) = xs.as_chunks::<STREAMS>();
+            for (states, xs) in tiles.iter_mut().zip(x_tiles) {
+                step::<S, I, H, HP, LAST, STREAMS>(simd, self.weights, xs.each_ref(), states);
+            }
+            (states, xs) = (rest, x_rest);
         }
-        for (state, x) in rest.iter_mut().zip(x_rest) {
+        for (state, x) in states.iter_mut().zip(xs) {
             step::<S, I, H, HP, LAST, 1>(simd, self.weights, [x], core::array::from_mut(state));
         }
     }

@@ -31,6 +31,9 @@ pub(crate) trait Simd: Copy {
     /// How many [`Row`](Simd::Row) accumulators the registers hold beside what else a loop needs.
     const ACCUMULATORS: usize;
 
+    /// Whether the kernel gains from stepping several streams together.
+    const INTERLEAVE: bool;
+
     /// Runs `op` with the instruction set enabled for all that is inlined into it.
     fn enter<O: Op>(self, op: O);
 }
@@ -65,6 +68,17 @@ pub(crate) trait Vector<S, const N: usize>: Copy {
     fn div(self, simd: S, other: Self) -> Self;
     /// `self * factor + addend`, rounded once.
     fn mul_add(self, simd: S, factor: Self, addend: Self) -> Self;
+    /// The polynomial of degree 4 in `self`, by Horner's rule; coefficients from the constant term on.
+    #[inline(always)]
+    fn polynomial(self, simd: S, &[a, b, c, d, e]: &[f32; 5]) -> Self
+    where
+        S: Copy,
+    {
+        let sum = Self::splat(simd, e).mul_add(simd, self, Self::splat(simd, d));
+        let sum = sum.mul_add(simd, self, Self::splat(simd, c));
+        let sum = sum.mul_add(simd, self, Self::splat(simd, b));
+        sum.mul_add(simd, self, Self::splat(simd, a))
+    }
     /// Lanes above `limit` become `limit`, lanes below `-limit` become `-limit`, NaN stays NaN.
     fn clamp(self, simd: S, limit: f32) -> Self;
     /// Lanes in which `|reference| < TINY` become +0; the others stay. A NaN reference counts as large.
@@ -124,6 +138,10 @@ macro_rules! pair {
                     self.0[0].mul_add(simd, factor.0[0], addend.0[0]),
                     self.0[1].mul_add(simd, factor.0[1], addend.0[1]),
                 ])
+            }
+            #[inline(always)]
+            fn polynomial(self, simd: S, coefficients: &[f32; 5]) -> Self {
+                Self([self.0[0].polynomial(simd, coefficients), self.0[1].polynomial(simd, coefficients)])
             }
             #[inline(always)]
             fn clamp(self, simd: S, limit: f32) -> Self {

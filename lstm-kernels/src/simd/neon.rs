@@ -26,6 +26,7 @@ impl Simd for Neon {
 
     /// 32 registers: 4 x 4 accumulators, the rest for weights and broadcasts.
     const ACCUMULATORS: usize = 4;
+    const INTERLEAVE: bool = true;
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) {

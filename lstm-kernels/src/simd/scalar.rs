@@ -11,7 +11,8 @@ impl Simd for Scalar {
     type Half = Pair<[f32; 4]>;
     type Quarter = [f32; 4];
 
-    const ACCUMULATORS: usize = 2;
+    const ACCUMULATORS: usize = 1;
+    const INTERLEAVE: bool = false;
 
     #[inline]
     fn enter<O: Op>(self, op: O) {
@@ -47,6 +48,15 @@ impl Vector<Scalar, 4> for [f32; 4] {
     #[inline(always)]
     fn mul_add(self, _: Scalar, factor: Self, addend: Self) -> Self {
         [fma(self[0], factor[0], addend[0]), fma(self[1], factor[1], addend[1]), fma(self[2], factor[2], addend[2]), fma(self[3], factor[3], addend[3])]
+    }
+    /// Not inlined: where the fma is emulated, a kernel would be slow to compile.
+    #[inline(never)]
+    fn polynomial(self, simd: Scalar, coefficients: &[f32; 5]) -> Self {
+        let mut sum = [coefficients[4]; 4];
+        for &coefficient in coefficients[..4].iter().rev() {
+            sum = sum.mul_add(simd, self, [coefficient; 4]);
+        }
+        sum
     }
     #[inline(always)]
     fn clamp(self, _: Scalar, limit: f32) -> Self {

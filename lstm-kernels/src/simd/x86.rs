@@ -26,6 +26,7 @@ impl Simd for V3 {
 
     /// 16 registers: 2 x 4 accumulators, the rest for weights and broadcasts.
     const ACCUMULATORS: usize = 4;
+    const INTERLEAVE: bool = true;
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) {
@@ -40,6 +41,7 @@ impl Simd for V4 {
 
     /// 32 registers.
     const ACCUMULATORS: usize = 24;
+    const INTERLEAVE: bool = true;
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) {

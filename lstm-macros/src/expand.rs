@@ -1,0 +1,143 @@
+//! The struct around `lstm_kernels::cell::Cell`: shapes, storage, calls and their docs.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use crate::validate::Cell;
+
+pub(crate) fn expand(cell: &Cell) -> TokenStream {
+    let Cell { library, attributes, visibility, name, input, hidden, bias } = cell;
+    let state = format_ident!("{name}State");
+    let inner = quote! {
+        #library::cell::Cell<
+            #input,
+            #hidden,
+            { #library::layout::padded(#hidden) },
+            { #library::layout::last_group(#hidden) },
+            { #library::layout::tensor_lines(#input, #hidden) },
+            #bias,
+        >
+    };
+    let state_type = quote!(#library::State<#hidden, { #library::layout::padded(#hidden) }>);
+    let (weights, isa, error) = (quote!(#library::LstmWeights<'_>), quote!(#library::Isa), quote!(#library::Error));
+
+    let about = format!(" An LSTM cell of {input} inputs and {hidden} hidden units, f32, with packed weights inside.");
+    let about_state = format!(" The state `(h, c)` of one stream through a [`{name}`].");
+    let about_step = format!(
+        " One time step: takes x (\\[{input}\\]) and `(h, c)`, leaves the new `(h, c)` in `state`, returns the new h (\\[{hidden}\\])."
+    );
+    quote! {
+        #(#attributes)*
+        #[doc = #about]
+        #[derive(Clone, Debug)]
+        #[allow(dead_code)]
+        #visibility struct #name {
+            inner: #inner,
+        }
+
+        #[doc = #about_state]
+        #[allow(dead_code)]
+        #visibility type #state = #state_type;
+
+        #[automatically_derived]
+        #[allow(dead_code)]
+        impl #name {
+            /// The number of inputs.
+            pub const INPUT: usize = #input;
+            /// The number of hidden units.
+            pub const HIDDEN: usize = #hidden;
+
+            /// A cell on the fastest instruction set that this CPU has, or the one that `LSTM_KERNELS_ISA` names.
+            ///
+            /// # Errors
+            /// A tensor of the wrong length, a NaN or infinite weight, a missing or unexpected bias, an instruction
+            /// set that this CPU lacks.
+            pub fn new(weights: &#weights) -> ::core::result::Result<Self, #error> {
+                ::core::result::Result::Ok(Self { inner: <#inner>::new(weights)? })
+            }
+
+            /// A cell on a given instruction set.
+            ///
+            /// # Errors
+            /// As `new`.
+            pub fn with_isa(weights: &#weights, isa: #isa) -> ::core::result::Result<Self, #error> {
+                ::core::result::Result::Ok(Self { inner: <#inner>::with_isa(weights, isa)? })
+            }
+
+            /// The instruction set that the cell runs on.
+            pub const fn isa(&self) -> #isa {
+                self.inner.isa()
+            }
+
+            /// The state at the start of a sequence: h = c = 0.
+            pub const fn zero_state() -> #state {
+                #state::zero()
+            }
+
+            #[doc = #about_step]
+            ///
+            /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
+            #[inline]
+            pub fn step<'s>(&self, x: &[f32; #input], state: &'s mut #state) -> &'s [f32; #hidden] {
+                self.inner.step(x, state)
+            }
+
+            /// One time step of each of `xs.len()` independent streams: the same bits as that many `step`s, in less
+            /// time. No allocation, no lock, no system call, no panic.
+            ///
+            /// # Errors
+            /// `LengthMismatch` if there are not as many inputs as states; no state has changed then.
+            #[inline]
+            pub fn step_batch(
+                &self,
+                xs: &[[f32; #input]],
+                states: &mut [#state],
+            ) -> ::core::result::Result<(), #error> {
+                self.inner.step_batch(xs, states)
+            }
+
+            /// A whole sequence of one stream: the same bits as a `step` for each x, whose h goes to `out`. No
+            /// allocation, no lock, no system call, no panic.
+            ///
+            /// # Errors
+            /// `LengthMismatch` if there are not as many inputs as outputs; the state has not changed then.
+            #[inline]
+            pub fn run(
+                &self,
+                seq: &[[f32; #input]],
+                state: &mut #state,
+                out: &mut [[f32; #hidden]],
+            ) -> ::core::result::Result<(), #error> {
+                self.inner.run(seq, state, out)
+            }
+        }
+
+        #library::__if_alloc! {
+            #[automatically_derived]
+            #[allow(dead_code)]
+            impl #name {
+                /// `new` on the heap: for cells too large for a thread's stack, which this never touches. The box
+                /// holds the library's cell, with the same methods.
+                ///
+                /// # Errors
+                /// As `new`.
+                pub fn new_boxed(
+                    weights: &#weights,
+                ) -> ::core::result::Result<#library::__private::Box<#inner>, #error> {
+                    <#inner>::new_boxed(weights)
+                }
+
+                /// `with_isa` on the heap, see `new_boxed`.
+                ///
+                /// # Errors
+                /// As `new`.
+                pub fn with_isa_boxed(
+                    weights: &#weights,
+                    isa: #isa,
+                ) -> ::core::result::Result<#library::__private::Box<#inner>, #error> {
+                    <#inner>::with_isa_boxed(weights, isa)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A cell may be shared between threads, a state moved between them.
+
+use std::{error::Error as StdError, sync::Arc, thread};
+
+use lstm_kernels::{Error, Isa, State, lstm_cell};
+use support::{GRID, Model, Random, assert_same_bits, isas};
+
+lstm_cell!(in=10, hidden=20);
+
+#[test]
+fn cells_and_states_and_errors_are_send_and_sync_and_own_their_data() {
+    fn send_sync<T: Send + Sync + 'static>() {}
+    send_sync::<LSTMCell>();
+    send_sync::<LSTMCellState>();
+    send_sync::<State<1, 4>>();
+    send_sync::<Isa>();
+    send_sync::<Error>();
+    fn error<T: StdError>() {}
+    error::<Error>();
+}
+
+#[test]
+fn threads_that_share_a_cell_all_get_the_bits_of_one_thread() {
+    const THREADS: usize = 8;
+    const STEPS: usize = 200;
+    for isa in isas() {
+        for shape in GRID.iter().filter(|shape| [(10, 20), (64, 64), (7, 6)].contains(&(shape.input, shape.hidden))) {
+            let model = Model::random(shape, &mut Random::new(1), 1.0);
+            let cell = Arc::from(shape.cell(&model.weights(), isa));
+            let run = |cell: &dyn support::AnyCell, stream: usize| {
+                let seq = Random::new(stream as u64).normals(STEPS * shape.input);
+                let mut out = vec![f32::NAN; STEPS * shape.hidden];
+                cell.run(&seq, &mut *cell.states(1), 0, &mut out).expect("equal lengths");
+                out
+            };
+            let alone: Vec<_> = (0..THREADS).map(|stream| run(&*cell, stream)).collect();
+            let together: Vec<_> = (0..THREADS)
+                .map(|stream| {
+                    let cell = Arc::clone(&cell);
+                    thread::spawn(move || run(&*cell, stream))
+                })
+                .collect();
+            for (stream, (together, alone)) in together.into_iter().zip(alone).enumerate() {
+                let together = together.join().expect("no panic in the thread");
+                assert_same_bits(&together, &alone, format_args!("{shape} on {isa}, thread {stream}"));
+            }
+        }
+    }
+}

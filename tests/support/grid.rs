@@ -1,0 +1,99 @@
+//! The grid of cells, each made by `lstm_cell!`.
+
+use lstm_kernels::{Error, Isa, LstmWeights, layout};
+
+use crate::erased::{AnyCell, erase};
+
+/// A cell type of the grid.
+#[derive(Debug)]
+pub struct Shape {
+    /// Inputs.
+    pub input: usize,
+    /// Hidden units.
+    pub hidden: usize,
+    /// Whether the cell has a bias.
+    pub bias: bool,
+    make: fn(&LstmWeights<'_>, Isa) -> Result<Box<dyn AnyCell>, Error>,
+}
+
+impl Shape {
+    /// The shape of the grid with these sizes, if there is one.
+    pub fn find(input: usize, hidden: usize, bias: bool) -> Option<&'static Self> {
+        GRID.iter().find(|shape| (shape.input, shape.hidden, shape.bias) == (input, hidden, bias))
+    }
+
+    /// A cell of this shape, by `with_isa` (`with_isa_boxed` where it is large).
+    pub fn cell(&self, weights: &LstmWeights<'_>, isa: Isa) -> Box<dyn AnyCell> {
+        let cell = (self.make)(weights, isa).unwrap_or_else(|error| panic!("{self}: {error}"));
+        assert_eq!(cell.isa(), isa, "{self}: `isa` must say what `with_isa` was given");
+        cell
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "({}, {}{})", self.input, self.hidden, if self.bias { "" } else { ", no bias" })
+    }
+}
+
+macro_rules! grid {
+    ($($name:ident: $input:tt $hidden:tt $bias:tt,)* ; large: $($large:ident: $large_input:tt $large_hidden:tt,)*) => {
+        $(
+            mod $name {
+                lstm_kernels::lstm_cell!(pub struct Cell, in=$input, hidden=$hidden, bias=$bias);
+                super::erase!(Cell, $input, $hidden);
+            }
+        )*
+        $(
+            mod $large {
+                use super::layout::{last_group, padded, tensor_lines};
+                lstm_kernels::lstm_cell!(pub struct Cell, in=$large_input, hidden=$large_hidden);
+                pub type Inner = lstm_kernels::cell::Cell<
+                    $large_input,
+                    $large_hidden,
+                    { padded($large_hidden) },
+                    { last_group($large_hidden) },
+                    { tensor_lines($large_input, $large_hidden) },
+                    true,
+                >;
+                super::erase!(Inner, $large_input, $large_hidden);
+            }
+        )*
+
+        /// Every H mod 16, H on both sides of every multiple of 4 up to 70 (where a line of the packed tensor
+        /// begins) and of 48 and 80 (where one more group of lines begins), even and odd numbers of inputs.
+        pub static GRID: &[Shape] = &[
+            $(Shape {
+                input: $name::Cell::INPUT,
+                hidden: $name::Cell::HIDDEN,
+                bias: $bias,
+                make: |weights, isa| Ok(Box::new($name::Cell::with_isa(weights, isa)?)),
+            },)*
+            $(Shape {
+                input: $large::Cell::INPUT,
+                hidden: $large::Cell::HIDDEN,
+                bias: true,
+                // In two steps: a 2 MiB cell never passes through a test thread's stack of 2 MiB.
+                make: |weights, isa| {
+                    let cell: Box<$large::Inner> = $large::Cell::with_isa_boxed(weights, isa)?;
+                    Ok(cell)
+                },
+            },)*
+        ];
+    };
+}
+
+grid! {
+    c1_1: 1 1 true, c2_1: 2 1 false, c3_2: 3 2 true, c70_3: 70 3 true, c1_4: 1 4 true, c2_5: 2 5 true,
+    c7_6: 7 6 true, c10_7: 10 7 false, c1_8: 1 8 true, c8_9: 8 9 true, c3_10: 3 10 true, c16_11: 16 11 true,
+    c17_12: 17 12 true, c1_13: 1 13 true, c2_14: 2 14 true, c33_15: 33 15 true, c1_16: 1 16 true,
+    c32_17: 32 17 true, c31_18: 31 18 true, c4_19: 4 19 true, c10_20: 10 20 true, c10_20_no_bias: 10 20 false,
+    c7_21: 7 21 true, c3_24: 3 24 true, c64_25: 64 25 true, c2_28: 2 28 true, c5_29: 5 29 true, c1_32: 1 32 true,
+    c17_33: 17 33 false, c8_36: 8 36 true, c1_37: 1 37 true, c1_40: 1 40 true, c10_41: 10 41 true,
+    c3_44: 3 44 true, c16_45: 16 45 true, c7_48: 7 48 true, c2_49: 2 49 true, c33_52: 33 52 true,
+    c1_53: 1 53 true, c8_56: 8 56 true, c3_57: 3 57 true, c31_60: 31 60 true, c70_61: 70 61 false,
+    c64_64: 64 64 true, c1_65: 1 65 true, c2_68: 2 68 true, c10_69: 10 69 true, c70_70: 70 70 true,
+    c5_76: 5 76 true, c2_80: 2 80 true, c1_81: 1 81 true,
+    ;
+    large: c128_128: 128 128, c256_256: 256 256,
+}

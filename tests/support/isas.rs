@@ -1,0 +1,58 @@
+//! Which instruction sets a test runs on, and a word about those that it cannot.
+
+use std::{env, io, io::Write, sync::Once};
+
+use lstm_kernels::Isa;
+
+/// The environment variable that lists the instruction sets without which a run fails.
+pub const REQUIRE_VARIABLE: &str = "LSTM_KERNELS_REQUIRE_ISA";
+
+/// All instruction sets that this machine has, the portable one first.
+///
+/// # Panics
+/// If `LSTM_KERNELS_REQUIRE_ISA` names one that is missing, or is not a list of names.
+pub fn isas() -> Vec<Isa> {
+    let ran: Vec<Isa> = Isa::available().collect();
+    assert!(ran.contains(&Isa::Scalar), "the portable kernels must always be there");
+    report(&ran);
+    if let Ok(required) = env::var(REQUIRE_VARIABLE) {
+        for name in required.split(',') {
+            let isa: Isa = name.trim().parse().unwrap_or_else(|error| panic!("{REQUIRE_VARIABLE}={required}: {error}"));
+            assert!(ran.contains(&isa), "{REQUIRE_VARIABLE}={required}, but this machine lacks {isa}");
+        }
+    }
+    ran
+}
+
+/// What a machine of this architecture could have.
+fn possible() -> &'static [Isa] {
+    if cfg!(target_arch = "x86_64") {
+        &[Isa::Scalar, Isa::V3, Isa::V4]
+    } else if cfg!(target_arch = "aarch64") {
+        &[Isa::Scalar, Isa::Neon]
+    } else {
+        &[Isa::Scalar]
+    }
+}
+
+/// Once a test program, past libtest's capture (which takes `eprint!` and not the handle): a missing instruction
+/// set is news even when all tests pass.
+fn report(ran: &[Isa]) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let list = |mut names: Vec<&str>, separator: &str| {
+            if names.is_empty() {
+                names.push("none");
+            }
+            names.join(separator)
+        };
+        let missing = possible().iter().filter(|isa| !ran.contains(isa)).map(|isa| isa.name()).collect();
+        let line = format!(
+            "ran: {}; missing: {}\n",
+            list(ran.iter().map(|isa| isa.name()).collect(), " "),
+            list(missing, " ")
+        );
+        // A closed stderr is no reason to fail a test.
+        let _ = io::stderr().write_all(line.as_bytes());
+    });
+}

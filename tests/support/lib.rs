@@ -1,0 +1,26 @@
+//! What all tests share: a [`GRID`] of cells that the same test body runs through, the [`isas`] to run it on, and
+//! weights and inputs that a seed determines.
+//!
+//! Environment variables:
+//! - `LSTM_KERNELS_REQUIRE_ISA=v4,v3,scalar`: a test fails if this machine lacks one of these. Without it a run
+//!   says which ones were missing.
+//! - `LSTM_KERNELS_TEST_CASES=8` (or `PROPTEST_CASES`): fewer random cases and shorter sequences, for emulators.
+//!   Every shape and every instruction set still runs.
+
+mod check;
+mod effort;
+mod erased;
+mod goldens;
+mod grid;
+mod isas;
+mod model;
+mod random;
+
+pub use check::{Close, assert_same_bits, assert_within, same_bits};
+pub use effort::{cases, steps};
+pub use erased::{AnyCell, AnyStates};
+pub use goldens::{Golden, Goldens};
+pub use grid::{GRID, Shape};
+pub use isas::{REQUIRE_VARIABLE, isas};
+pub use model::{Model, Oracle};
+pub use random::Random;
