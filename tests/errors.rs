@@ -86,13 +86,13 @@ fn slices_of_different_lengths_are_refused_and_no_state_changes() {
         let cell = Plain::with_isa(&LstmWeights::torch(&ih, &hh, None), isa).unwrap();
         let start = PlainState::new(&[0.5; 5], &[-0.5; 5]);
 
-        let mut states = vec![start.clone(); 2];
+        let mut states = vec![start; 2];
         let error = Error::LengthMismatch { what: ("xs", "states"), left: 3, right: 2 };
         assert_eq!(cell.step_batch(&[[1.0; 3]; 3], &mut states), Err(error));
-        assert_eq!(states, vec![start.clone(); 2]);
+        assert_eq!(states, vec![start; 2]);
         text_has(error, &["xs", "states", "3", "2", "expected"]);
 
-        let (mut state, mut out) = (start.clone(), [[9.0; 5]; 4]);
+        let (mut state, mut out) = (start, [[9.0; 5]; 4]);
         let error = Error::LengthMismatch { what: ("seq", "out"), left: 1, right: 4 };
         assert_eq!(cell.run(&[[1.0; 3]; 1], &mut state, &mut out), Err(error));
         assert_eq!((state, out), (start, [[9.0; 5]; 4]));

@@ -81,12 +81,18 @@ pub(crate) fn quotient<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, x: V) 
 
 impl<V> Ratio<V> {
     #[inline(always)]
-    pub(crate) fn tanh<S: Simd, const N: usize>(self, simd: S) -> Quotient<V> where V: Vector<S, N> {
+    pub(crate) fn tanh<S: Simd, const N: usize>(self, simd: S) -> Quotient<V>
+    where
+        V: Vector<S, N>,
+    {
         Quotient { above: self.x.mul(simd, self.p), below: self.q }
     }
 
     #[inline(always)]
-    pub(crate) fn sigmoid<S: Simd, const N: usize>(self, simd: S) -> Quotient<V> where V: Vector<S, N> {
+    pub(crate) fn sigmoid<S: Simd, const N: usize>(self, simd: S) -> Quotient<V>
+    where
+        V: Vector<S, N>,
+    {
         Quotient { above: self.x.mul_add(simd, self.p, self.q), below: self.q }
     }
 }

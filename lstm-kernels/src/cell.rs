@@ -30,11 +30,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     pub const HIDDEN: usize = H;
 
     const CONSISTENT: () = assert!(
-        I > 0
-            && H > 0
-            && HP == layout::padded(H)
-            && LAST == layout::last_group(H)
-            && LEN == layout::tensor_lines(I, H),
+        I > 0 && H > 0 && HP == layout::padded(H) && LAST == layout::last_group(H) && LEN == layout::tensor_lines(I, H),
         "these sizes do not belong together: let `lstm_cell!` compute them"
     );
 

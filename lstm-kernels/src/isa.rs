@@ -87,10 +87,7 @@ impl FromStr for Isa {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let known = Self::ALL.iter().copied();
-        known
-            .into_iter()
-            .find(|isa| isa.name().eq_ignore_ascii_case(name))
-            .ok_or(Error::UnknownIsa)
+        known.into_iter().find(|isa| isa.name().eq_ignore_ascii_case(name)).ok_or(Error::UnknownIsa)
     }
 }
 

@@ -128,8 +128,8 @@ impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I
         let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
         for n in 0..N {
             let bias = S::Row::load(simd, &self.bias[first + n]);
-            for t in 0..T {
-                chains[0][t][n] = bias;
+            for even in &mut chains[0] {
+                even[n] = bias;
             }
         }
         if 2 * N * T <= S::ACCUMULATORS {

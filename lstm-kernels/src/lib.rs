@@ -93,5 +93,7 @@ pub mod __private {
     #[cfg(not(feature = "alloc"))]
     #[doc(hidden)]
     #[macro_export]
-    macro_rules! __if_alloc { ($($tokens:tt)*) => {}; }
+    macro_rules! __if_alloc {
+        ($($tokens:tt)*) => {};
+    }
 }

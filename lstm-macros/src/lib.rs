@@ -1,7 +1,7 @@
 //! The proc-macro behind `lstm_kernels::lstm_cell!`. Use it from there: it needs the path of that crate, which a
 //! `macro_rules` wrapper gives it as `$crate`.
 //!
-//! [`parse`] reads the tokens, [`validate`] makes a specification of them, [`expand`] writes the struct. Sizes and
+//! `parse` reads the tokens, `validate` makes a specification of them, `expand` writes the struct. Sizes and
 //! calls are all that is emitted; the algorithms live in `lstm-kernels`.
 
 mod expand;

@@ -31,7 +31,8 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
             "bias" => once(&mut bias, key, boolean(value)?)?,
             "dtype" => once(&mut dtype, key, element(value)?)?,
             "weights" | "prefix" => {
-                let message = "compile-time weights (`weights`, `prefix`) are not supported yet: build the cell with `new`";
+                let message =
+                    "compile-time weights (`weights`, `prefix`) are not supported yet: build the cell with `new`";
                 return Err(Error::new(key.span(), message));
             }
             other => return Err(Error::new(key.span(), unknown_key(other))),

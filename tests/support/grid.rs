@@ -4,6 +4,8 @@ use lstm_kernels::{Error, Isa, LstmWeights, layout};
 
 use crate::erased::{AnyCell, erase};
 
+type Make = fn(&LstmWeights<'_>, Isa) -> Result<Box<dyn AnyCell>, Error>;
+
 /// A cell type of the grid.
 #[derive(Debug)]
 pub struct Shape {
@@ -13,7 +15,7 @@ pub struct Shape {
     pub hidden: usize,
     /// Whether the cell has a bias.
     pub bias: bool,
-    make: fn(&LstmWeights<'_>, Isa) -> Result<Box<dyn AnyCell>, Error>,
+    make: Make,
 }
 
 impl Shape {

@@ -5,9 +5,9 @@
 //! ones are [`Pair`]s. Every operation is correctly rounded (IEEE 754, to nearest even), so that the same
 //! sequence of operations gives the same bits everywhere.
 
-mod scalar;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -149,10 +149,7 @@ macro_rules! pair {
             }
             #[inline(always)]
             fn zero_where_tiny(self, simd: S, reference: Self) -> Self {
-                Self([
-                    self.0[0].zero_where_tiny(simd, reference.0[0]),
-                    self.0[1].zero_where_tiny(simd, reference.0[1]),
-                ])
+                Self([self.0[0].zero_where_tiny(simd, reference.0[0]), self.0[1].zero_where_tiny(simd, reference.0[1])])
             }
         }
     };

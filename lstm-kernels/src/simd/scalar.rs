@@ -47,7 +47,12 @@ impl Vector<Scalar, 4> for [f32; 4] {
     }
     #[inline(always)]
     fn mul_add(self, _: Scalar, factor: Self, addend: Self) -> Self {
-        [fma(self[0], factor[0], addend[0]), fma(self[1], factor[1], addend[1]), fma(self[2], factor[2], addend[2]), fma(self[3], factor[3], addend[3])]
+        [
+            fma(self[0], factor[0], addend[0]),
+            fma(self[1], factor[1], addend[1]),
+            fma(self[2], factor[2], addend[2]),
+            fma(self[3], factor[3], addend[3]),
+        ]
     }
     /// Not inlined: where the fma is emulated, a kernel would be slow to compile.
     #[inline(never)]
@@ -64,7 +69,12 @@ impl Vector<Scalar, 4> for [f32; 4] {
     }
     #[inline(always)]
     fn zero_where_tiny(self, _: Scalar, reference: Self) -> Self {
-        [flush(self[0], reference[0]), flush(self[1], reference[1]), flush(self[2], reference[2]), flush(self[3], reference[3])]
+        [
+            flush(self[0], reference[0]),
+            flush(self[1], reference[1]),
+            flush(self[2], reference[2]),
+            flush(self[3], reference[3]),
+        ]
     }
 }
 
@@ -136,7 +146,8 @@ mod tests {
             let (r, s) = (random(&mut state), random(&mut state));
             let (a, b) = (f32::from_bits(r as u32), f32::from_bits((r >> 32) as u32));
             // Every second addend is close to the product, where cancellation and ties happen.
-            let c = if n % 2 == 0 { f32::from_bits(s as u32) } else { -(a * b) * (1.0 + (s % 64) as f32 * f32::EPSILON) };
+            let c =
+                if n % 2 == 0 { f32::from_bits(s as u32) } else { -(a * b) * (1.0 + (s % 64) as f32 * f32::EPSILON) };
             let (ours, exact) = (fma_to_odd(a, b, c), a.mul_add(b, c));
             assert!(
                 ours.to_bits() == exact.to_bits() || (ours.is_nan() && exact.is_nan()),

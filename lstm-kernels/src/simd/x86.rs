@@ -110,12 +110,25 @@ macro_rules! vector {
     };
 }
 
-vector!(V4, __m512, 16, avx512f, avx512f, _mm512_set1_ps, _mm512_add_ps, _mm512_mul_ps, _mm512_div_ps, _mm512_fmadd_ps,
-    _mm512_min_ps, _mm512_max_ps, |simd, value, reference| {
+vector!(
+    V4,
+    __m512,
+    16,
+    avx512f,
+    avx512f,
+    _mm512_set1_ps,
+    _mm512_add_ps,
+    _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_fmadd_ps,
+    _mm512_min_ps,
+    _mm512_max_ps,
+    |simd, value, reference| {
         let size = simd.avx512f._mm512_abs_ps(reference);
         let keep = simd.avx512f._mm512_cmp_ps_mask::<_CMP_NLT_UQ>(size, simd.avx512f._mm512_set1_ps(TINY));
         simd.avx512f._mm512_maskz_mov_ps(keep, value)
-    });
+    }
+);
 
 macro_rules! avx {
     ($($token:ty),*) => { $(

@@ -1,0 +1,78 @@
+//! Latency of one step, f32: every instruction set that this CPU has, beside the loop that one writes by hand; loud
+//! and silent input; many streams at once.
+//!
+//! `taskset -c 1 cargo bench -p lstm-kernels-benches --bench step`
+//!
+//! Inputs are new at every step and the state is carried. Each kernel is checked against the f64 oracle first.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use bench_support::{PlainLoop, Tensors, inputs};
+use criterion::{BenchmarkId, Criterion, Throughput};
+use lstm_kernels::{Isa, reference};
+
+/// Different inputs, cycled.
+const INPUTS: usize = 1024;
+
+macro_rules! sizes {
+    ($criterion:ident: $(($input:literal, $hidden:literal)),*) => { $({
+        lstm_kernels::lstm_cell!(struct Cell, in=$input, hidden=$hidden);
+        let tensors = Tensors::random($input, $hidden);
+        let loud = inputs::<$input>(INPUTS);
+        let silent = vec![[0.0; $input]; INPUTS];
+        let size = concat!($input, ",", $hidden);
+
+        let mut group = $criterion.benchmark_group("step");
+        let mut plain = PlainLoop::<$input, $hidden>::new(&tensors);
+        let mut next = 0;
+        group.bench_function(BenchmarkId::new("plain-loop", size), |bencher| bencher.iter(|| {
+            next = (next + 1) % INPUTS;
+            plain.step(black_box(&loud[next]));
+        }));
+        for isa in Isa::available() {
+            let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
+            let mut state = Cell::zero_state();
+
+            let oracle = reference::Cell::new(&tensors.view(), $input, $hidden).expect("finite weights");
+            let (mut h, mut c) = ([0.0; $hidden], [0.0; $hidden]);
+            for x in &loud[..64] {
+                oracle.step(&x.map(f64::from), &mut h, &mut c);
+                for (ours, exact) in cell.step(x, &mut state).iter().zip(&h) {
+                    assert!((f64::from(*ours) - exact).abs() < 1e-6, "({size}) on {isa} is wrong");
+                }
+            }
+
+            for (name, xs) in [("loud", &loud), ("silent", &silent)] {
+                group.bench_function(BenchmarkId::new(format!("{isa}-{name}"), size), |bencher| bencher.iter(|| {
+                    next = (next + 1) % INPUTS;
+                    cell.step(black_box(&xs[next]), &mut state)[0]
+                }));
+            }
+        }
+        group.finish();
+
+        let mut group = $criterion.benchmark_group("step_batch");
+        for isa in Isa::available().filter(|&isa| isa != Isa::Scalar) {
+            let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
+            for streams in [2, 8, 32] {
+                let mut states = vec![Cell::zero_state(); streams];
+                group.throughput(Throughput::Elements(streams as u64));
+                group.bench_function(BenchmarkId::new(format!("{isa}-{streams}"), size), |bencher| bencher.iter(|| {
+                    next = (next + streams) % (INPUTS - streams);
+                    cell.step_batch(black_box(&loud[next..next + streams]), &mut states)
+                }));
+            }
+        }
+        group.finish();
+    })* };
+}
+
+fn main() {
+    let criterion = Criterion::default().configure_from_args();
+    let mut criterion =
+        criterion.sample_size(20).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(600));
+    sizes!(criterion: (1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256),
+        (512, 512));
+    criterion.final_summary();
+}
