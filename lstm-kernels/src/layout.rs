@@ -1,7 +1,7 @@
 //! Where each weight lies in the packed tensor.
 //!
 //! A kernel never sums across lanes: for each column k (the bias, then x, then h) it broadcasts one input and
-//! multiplies it by a *column* of all gates of all units, 16 lanes (one [`Line`]) at a time. So the packed
+//! multiplies it by a *column* of all gates of all units, 16 lanes (one `Line`) at a time. So the packed
 //! tensor holds columns, cut into lines, in the order in which the kernel reads them.
 //!
 //! The units of a layer are cut into blocks of 16, and the rest into one of 8 and one of 4, so that at most
@@ -38,7 +38,7 @@ pub(crate) const GATES: usize = 4;
 /// The gate whose activation is tanh: g.
 const TANH_GATE: usize = 2;
 
-/// Lines in each group but the last of a layer that has more than [`MAX_LINES`].
+/// Lines in each group but the last of a layer that has more than `MAX_LINES`.
 pub(crate) const GROUP_LINES: usize = 8;
 
 /// The most lines in one group.

@@ -63,7 +63,8 @@ macro_rules! grid {
         )*
 
         /// Every H mod 16, H on both sides of every multiple of 4 up to 70 (where a line of the packed tensor
-        /// begins) and of 48 and 80 (where one more group of lines begins), even and odd numbers of inputs.
+        /// begins) and of 48 and 80 (where one more group of lines begins), even and odd numbers of inputs, and the
+        /// shapes of PyTorch's goldens.
         pub static GRID: &[Shape] = &[
             $(Shape {
                 input: $name::Cell::INPUT,
@@ -86,16 +87,16 @@ macro_rules! grid {
 }
 
 grid! {
-    c1_1: 1 1 true, c2_1: 2 1 false, c3_2: 3 2 true, c70_3: 70 3 true, c1_4: 1 4 true, c2_5: 2 5 true,
+    c1_1: 1 1 true, c2_1: 2 1 false, c3_2: 3 2 true, c70_3: 70 3 true, c1_4: 1 4 true, c3_5: 3 5 false,
     c7_6: 7 6 true, c10_7: 10 7 false, c1_8: 1 8 true, c8_9: 8 9 true, c3_10: 3 10 true, c16_11: 16 11 true,
-    c17_12: 17 12 true, c1_13: 1 13 true, c2_14: 2 14 true, c33_15: 33 15 true, c1_16: 1 16 true,
-    c32_17: 32 17 true, c31_18: 31 18 true, c4_19: 4 19 true, c10_20: 10 20 true, c10_20_no_bias: 10 20 false,
-    c7_21: 7 21 true, c3_24: 3 24 true, c64_25: 64 25 true, c2_28: 2 28 true, c5_29: 5 29 true, c1_32: 1 32 true,
+    c17_12: 17 12 true, c7_13: 7 13 true, c2_14: 2 14 true, c33_15: 33 15 true, c1_16: 1 16 true,
+    c32_17: 32 17 true, c10_20: 10 20 true, c10_20_no_bias: 10 20 false,
+    c7_21: 7 21 true, c3_24: 3 24 true, c64_25: 64 25 true, c2_28: 2 28 true, c5_29: 5 29 true, c32_32: 32 32 true,
     c17_33: 17 33 false, c8_36: 8 36 true, c1_37: 1 37 true, c1_40: 1 40 true, c10_41: 10 41 true,
     c3_44: 3 44 true, c16_45: 16 45 true, c7_48: 7 48 true, c2_49: 2 49 true, c33_52: 33 52 true,
     c1_53: 1 53 true, c8_56: 8 56 true, c3_57: 3 57 true, c31_60: 31 60 true, c70_61: 70 61 false,
     c64_64: 64 64 true, c1_65: 1 65 true, c2_68: 2 68 true, c10_69: 10 69 true, c70_70: 70 70 true,
-    c5_76: 5 76 true, c2_80: 2 80 true, c1_81: 1 81 true,
+    c2_80: 2 80 true, c1_81: 1 81 true,
     ;
     large: c128_128: 128 128, c256_256: 256 256,
 }
