@@ -36,7 +36,8 @@ fn main() -> Result<(), lstm_kernels::Error> {
         println!("sequence {number}: output [5, 20], h_n of the last layer begins with {:.4?}", &state_1.h()[..4]);
 
         // The same in f64.
-        let (oracle_0, oracle_1) = (reference::Cell::new(&weights_l0, 10, 20)?, reference::Cell::new(&weights_l1, 20, 20)?);
+        let (oracle_0, oracle_1) =
+            (reference::Cell::new(&weights_l0, 10, 20)?, reference::Cell::new(&weights_l1, 20, 20)?);
         let [mut h0, mut c0, mut h1, mut c1] = [h_0, c_0, h_0, c_0].map(|v| v.map(f64::from));
         for (x, ours) in sequence.iter().zip(&output) {
             oracle_0.step(&x.map(f64::from), &mut h0, &mut c0);

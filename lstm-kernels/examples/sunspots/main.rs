@@ -28,7 +28,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let truth = &series[TEST..];
     let lstm = rmse(&forecasts[TEST - 1..], truth);
     let persistence = rmse(&series[TEST - 1..], truth);
-    println!("monthly sunspot numbers, 1749 to 2008: {} months, the last {} unseen in training", series.len(), truth.len());
+    println!(
+        "monthly sunspot numbers, 1749 to 2008: {} months, the last {} unseen in training",
+        series.len(),
+        truth.len()
+    );
     println!("root mean square error of the forecast for the next month:");
     println!("  LSTM         {lstm:.2}");
     println!("  persistence  {persistence:.2}");

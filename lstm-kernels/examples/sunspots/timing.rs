@@ -15,7 +15,8 @@ pub fn report(forecaster: &Forecaster, inputs: &[[f32; 1]]) {
     let (mut kernel_times, mut plain_times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         for chunk in inputs.chunks_exact(STEPS) {
-            kernel_times.push(nanoseconds(|| chunk.iter().for_each(|x| _ = black_box(forecaster.cell.step(x, &mut state)))));
+            kernel_times
+                .push(nanoseconds(|| chunk.iter().for_each(|x| _ = black_box(forecaster.cell.step(x, &mut state)))));
             plain_times.push(nanoseconds(|| chunk.iter().for_each(|x| plain.step(black_box(x[0])))));
         }
     }
