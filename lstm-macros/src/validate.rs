@@ -98,3 +98,50 @@ fn unknown_key(key: &str) -> String {
         None => format!("unknown key `{key}`, the keys are {KEYS}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(tokens: &str) -> Result<Cell> {
+        validate(syn::parse_str(&format!("krate; {tokens}"))?)
+    }
+
+    #[test]
+    fn the_grammar_of_the_documentation_is_accepted() {
+        let plain = cell("in=10, hidden=20").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(
+            (plain.name.to_string().as_str(), plain.input, plain.hidden, plain.bias),
+            ("LSTMCell", 10, 20, true)
+        );
+        let named = cell("#[doc = \"x\"] pub(crate) struct Amp, hidden = 1_6, in = 1, dtype = f32, bias = false,");
+        let named = named.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((named.name.to_string().as_str(), named.input, named.hidden, named.bias), ("Amp", 1, 16, false));
+        assert_eq!(named.attributes.len(), 1);
+    }
+
+    #[test]
+    fn every_mistake_is_named() {
+        for (tokens, expected) in [
+            ("hidden=20", "missing key `in`"),
+            ("in=10", "missing key `hidden`"),
+            ("in=0, hidden=20", "`in` is 0, expected a whole number from 1 to 4096"),
+            ("in=10, hidden=4097", "`hidden` is 4097"),
+            ("in=10, hidden=20u8", "`hidden` is 20u8"),
+            ("in=10, hidden=99999999999999999999999", "`hidden` is 9999"),
+            ("in=10, hidden=2.5", "expected a whole number"),
+            ("in=10, hidden=20, in=10", "duplicate key `in`"),
+            ("in=10, hidden_size=20", "did you mean `hidden`?"),
+            ("in=10, hidden=20, cells=3", "unknown key `cells`"),
+            ("in=10, hidden=20, bias=1", "expected `true` or `false`"),
+            ("in=10, hidden=20, dtype=f16", "dtype `f16` is not supported yet"),
+            ("in=10, hidden=20, dtype=f64", "expected `f32`"),
+            ("in=10, hidden=20, weights=\"amp.safetensors\"", "not supported yet"),
+            ("in 10", "expected `=`"),
+            ("pub Amp, in=10, hidden=20", "expected `struct`"),
+        ] {
+            let message = cell(tokens).err().unwrap_or_else(|| panic!("{tokens}: accepted")).to_string();
+            assert!(message.contains(expected), "{tokens}: {message}");
+        }
+    }
+}
