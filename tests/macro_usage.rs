@@ -1,0 +1,42 @@
+//! Where `lstm_cell!` may stand, and under which lints.
+#![forbid(unsafe_code)]
+#![deny(warnings, missing_docs)]
+
+use lstm_kernels::{LstmWeights, lstm_cell};
+
+lstm_cell!(in=1, hidden=2);
+
+/// Several cells in one module, public and documented.
+pub mod cells {
+    lstm_kernels::lstm_cell!(
+        /// A guitar amplifier.
+        pub struct AmpCell, in=1, hidden=16
+    );
+    lstm_kernels::lstm_cell!(pub(crate) struct VadCell, hidden=4, in=2, bias=false,);
+}
+
+#[test]
+fn a_cell_may_be_made_inside_a_function_and_its_sizes_are_constants() {
+    lstm_cell!(struct Local, in=2, hidden=3, bias=false);
+    let cell = Local::new(&LstmWeights::torch(&[0.5; 24], &[0.5; 36], None)).expect("right shapes");
+    let mut state = Local::zero_state();
+    let h = cell.step(&[1.0; Local::INPUT], &mut state);
+    assert_eq!(h.len(), Local::HIDDEN);
+    assert!(h.iter().all(|&unit| unit > 0.0 && unit == h[0]));
+}
+
+#[test]
+fn without_a_name_it_is_called_lstm_cell() {
+    let (ih, hh, bias) = ([0.0; 8], [0.0; 16], [0.0; 8]);
+    let cell = LSTMCell::new(&LstmWeights::torch(&ih, &hh, Some((&bias, &bias)))).expect("right shapes");
+    let mut state = LSTMCellState::new(&[0.0; 2], &[1.0; 2]);
+    cell.step(&[0.0], &mut state);
+    // All sigmoids are 1/2 and g is 0: c halves.
+    assert_eq!(state.c(), &[0.5; 2]);
+}
+
+#[test]
+fn cells_of_one_module_are_types_of_their_own() {
+    assert_eq!((cells::AmpCell::INPUT, cells::AmpCell::HIDDEN), (1, 16));
+    assert_eq!((cells::VadCell::INPUT, cells::VadCell::HIDDEN), (2, 4));
+}
