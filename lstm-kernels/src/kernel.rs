@@ -9,6 +9,9 @@
 //! z    = even + odd
 //! ```
 //!
+//! In a layer with more than 64 inputs or units each chain is folded into a sum of its own after every 64 columns of
+//! such a part: that keeps the rounding errors of (256, 256) below half of what one long chain makes.
+//!
 //! The order is part of the definition: every instruction set, `step`, `step_batch` and `run` follow it, so all
 //! give the same bits. One chain alone would be bound by the latency of the FMA (4 cycles) in small layers. x
 //! comes before h, so a processor that looks ahead does x's part of the next step while it waits for h.
@@ -132,14 +135,21 @@ impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I
                 even[n] = bias;
             }
         }
+        let mut sums = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
         if 2 * N * T <= S::ACCUMULATORS {
-            both_chains(simd, &mut chains, first, self.w_ih, self.x);
-            both_chains(simd, &mut chains, first, self.w_hh, self.h);
+            both_chains(simd, &mut chains, &mut sums, first, self.w_ih, self.x);
+            both_chains(simd, &mut chains, &mut sums, first, self.w_hh, self.h);
         } else {
-            for (parity, chain) in chains.iter_mut().enumerate() {
-                one_chain(simd, chain, parity, first, self.w_ih, self.x);
-                one_chain(simd, chain, parity, first, self.w_hh, self.h);
+            for parity in 0..2 {
+                let (chain, sum) = (&mut chains[parity], &mut sums[parity]);
+                one_chain(simd, chain, sum, parity, first, self.w_ih, self.x);
+                one_chain(simd, chain, sum, parity, first, self.w_hh, self.h);
             }
+        }
+        if I > BLOCK || H > BLOCK {
+            fold(simd, &mut chains[0], &mut sums[0]);
+            fold(simd, &mut chains[1], &mut sums[1]);
+            chains = sums;
         }
         let [even, odd] = chains;
         for t in 0..T {
@@ -151,22 +161,46 @@ impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I
     }
 }
 
+/// Columns of x or h after which a chain is folded into its sum, if there are more of them.
+const BLOCK: usize = 64;
+
+/// sum += chain, chain = 0.
+#[inline(always)]
+fn fold<S: Simd, const N: usize, const T: usize>(simd: S, chain: &mut [[S::Row; N]; T], sum: &mut [[S::Row; N]; T]) {
+    for t in 0..T {
+        for n in 0..N {
+            sum[t][n] = sum[t][n].add(simd, chain[t][n]);
+            chain[t][n] = S::Row::splat(simd, 0.0);
+        }
+    }
+}
+
 /// Adds all `K` columns to both chains. The loop over pairs of columns must stay a loop: unrolled as a whole, the
 /// compiler sorts it into one long chain after another, and the processor's window fills with one of them.
 #[inline(always)]
 fn both_chains<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
     simd: S,
     chains: &mut [[[S::Row; N]; T]; 2],
+    sums: &mut [[[S::Row; N]; T]; 2],
     first: usize,
     columns: &[[Line; R]; K],
     inputs: [&[f32; K]; T],
 ) {
-    for k in 0..K / 2 {
-        column(simd, &mut chains[0], first, columns, inputs, 2 * k);
-        column(simd, &mut chains[1], first, columns, inputs, 2 * k + 1);
-    }
-    if K % 2 == 1 {
-        column(simd, &mut chains[0], first, columns, inputs, K - 1);
+    let mut start = 0;
+    while start < K {
+        let end = usize::min(start + BLOCK, K);
+        for k in start / 2..end / 2 {
+            column(simd, &mut chains[0], first, columns, inputs, 2 * k);
+            column(simd, &mut chains[1], first, columns, inputs, 2 * k + 1);
+        }
+        if end % 2 == 1 {
+            column(simd, &mut chains[0], first, columns, inputs, end - 1);
+        }
+        if K > BLOCK {
+            fold(simd, &mut chains[0], &mut sums[0]);
+            fold(simd, &mut chains[1], &mut sums[1]);
+        }
+        start = end;
     }
 }
 
@@ -175,15 +209,24 @@ fn both_chains<S: Simd, const K: usize, const R: usize, const N: usize, const T:
 fn one_chain<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
     simd: S,
     chain: &mut [[S::Row; N]; T],
+    sum: &mut [[S::Row; N]; T],
     parity: usize,
     first: usize,
     columns: &[[Line; R]; K],
     inputs: [&[f32; K]; T],
 ) {
-    let mut k = parity;
-    while k < K {
-        column(simd, chain, first, columns, inputs, k);
-        k += 2;
+    let mut start = 0;
+    while start < K {
+        let end = usize::min(start + BLOCK, K);
+        let mut k = start + parity;
+        while k < end {
+            column(simd, chain, first, columns, inputs, k);
+            k += 2;
+        }
+        if K > BLOCK {
+            fold(simd, chain, sum);
+        }
+        start = end;
     }
 }
 
