@@ -16,7 +16,7 @@
 4. Every float in [2^-40, X] is checked (both signs by symmetry: n is odd, and the sigmoid
    is run at -x and +x); above X the value is constant.
 
-Usage: minimax.py NP NQ X_fit [--seconds S] [--seed K] [--r0 R] [--delta D]
+Usage: minimax.py NP NQ X_fit [--starts N] [--keep N] [--seed K] [--r0 R] [--delta D]
        minimax.py NP NQ X --check p0,..,pNP/q0,..,qNQ    (X, coefficients in hex floats)
 Needs numpy, mpmath, and gcc on a CPU with FMA.
 """
@@ -181,12 +181,11 @@ def remez(NP, NQ, X, r0, delta, verbose=True):
             else: ext.pop()
         worst = max(abs(e) for e in err)
         if len(ext) == N:
-            pts = ext; sg0 = mp.sign(err[ext[0]] * lam) * mp.sign(lam) if lam else mp.sign(err[ext[0]])
-            lam = abs(lam)
+            pts = ext; sg0 = mp.sign(err[ext[0]]); lam = abs(lam)
         if verbose and outer % 5 == 0:
             print(f"  remez {outer}: E={float(E):.3e} lam={float(lam):.4f} worst={float(worst):.4f} ext={len(ext)}", flush=True)
         if len(ext) == N and worst < abs(lam) * mp.mpf("1.002"):
-            if r0 > 0 and abs(lam) < 1 and E * 1 <= r0: break        # already inside r0 everywhere
+            if r0 > 0 and abs(lam) < 1 and E <= r0: break        # already inside r0 everywhere
             if abs(abs(lam) - 1) < 1e-2: break
             E = E * min(max(abs(lam), mp.mpf(".2")), 8)
     pu = [c / X ** (2 * k) for k, c in enumerate(p)]; qu = [c / X ** (2 * k) for k, c in enumerate(q)]
@@ -212,6 +211,7 @@ def pack(p, q, scale):
     c = np.zeros(10, np.float32)
     for k, a in enumerate(p): c[k] = np.float32(float(a * scale))
     for k, a in enumerate(q): c[5 + k] = np.float32(float(a * scale))
+    c[5] = c[0]      # p0 == q0: tanh(x) = x up to rounding near 0
     return c
 
 def check(lib, c, X, low=2.0 ** -40):
@@ -246,12 +246,11 @@ def show(NP, NQ, X, c, res):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("NP", type=int); ap.add_argument("NQ", type=int); ap.add_argument("X", type=float)
-    ap.add_argument("--seconds", type=float, default=60); ap.add_argument("--seed", type=int, default=1)
+    ap.add_argument("--starts", type=int, default=1200); ap.add_argument("--keep", type=int, default=24); ap.add_argument("--seed", type=int, default=1)
     ap.add_argument("--r0", type=float, default=0.0); ap.add_argument("--delta", type=float, default=1e-7)
     ap.add_argument("--low-weight", type=float, default=0.65, help="weight of an ulp where tanh < 1/2")
     ap.add_argument("--check"); ap.add_argument("--out")
     a = ap.parse_args()
-    import time
     lib = build(); X = float(np.float32(a.X))
     if a.check:
         c = np.zeros(10, np.float32)
@@ -268,33 +267,31 @@ def main():
         tol = np.maximum(float(E) * t, a.r0) * t / max(1.0, float(E) * 2**24) if E > 2e-7 else 0 * t
         w = np.maximum(np.where(t >= .5, 2.0 ** -24, ulp / a.low_weight), tol)
         iw = (1 / w).astype(np.float32)
-        idx = np.array(list(range(a.NP + 1)) + [5 + k for k in range(a.NQ + 1)], np.int32)
+        idx = np.array(list(range(1, a.NP + 1)) + [6 + k for k in range(a.NQ)], np.int32)   # not p0, q0
         qX = mp.polyval(q[::-1], mp.mpf(X) ** 2)
         args = lambda c: (ptr(c), ptr(idx), len(idx), len(x), ptr(x), ptr(h), ptr(l), ptr(iw))
         pool = []
-        end = time.time() + a.seconds
-        ns = 0
-        while time.time() < end - a.seconds * .45:          # many short starts over the scale
-            c = pack(p, q, mp.mpf(.5 + .499 * rng.random()) / qX); ns += 1
+        for _ in range(a.starts):          # many short starts over the scale
+            c = pack(p, q, mp.mpf(.5 + .499 * rng.random()) / qX)
             f = lib.search(*args(c), 800, ctypes.c_uint64(int(rng.integers(1, 2**62))))
             pool.append((f, c))
-        pool.sort(key=lambda v: v[0]); pool = pool[:12]
-        print(f"  {ns} starts; best", [round(v[0], 3) for v in pool], flush=True)
-        while time.time() < end:
+        pool.sort(key=lambda v: v[0]); pool = pool[:a.keep]
+        print(f"  {a.starts} starts; best", [round(v[0], 3) for v in pool[:6]], flush=True)
+        for _ in range(3):
             pool = [(lib.search(*args(c), 1500, ctypes.c_uint64(int(rng.integers(1, 2**62)))), c) for _, c in pool]
-            pool.sort(key=lambda v: v[0]); pool = pool[:max(6, len(pool) - 1)]
-        print("  polished", [round(v[0], 3) for v in pool], flush=True)
+            pool.sort(key=lambda v: v[0])
+        print("  polished", [round(v[0], 3) for v in pool[:6]], flush=True)
         # 3. clamp point: the largest float below the fit's end with the best saturation error;
-        # then choose by all floats of [1/4, X], first by violations, then by max abs error
+        # then choose by all floats of [2^-6, X], first by violations, then by max error in ulp
         def finish(c, X):
             b = np.arange(bits(X) - 200000, bits(X) + 1, dtype=np.uint32); xs = b.view(np.float32).copy()
             r, d = np.zeros_like(xs), np.zeros_like(xs); lib.run(ptr(c), len(xs), ptr(xs), ptr(r), ptr(d))
             err = np.maximum(1 - r.astype(float), np.abs(r - tanh_ref(xs))) + 9 * (1 - r > 1e-7) * (1 - r.max() < 1e-7); err[d > 0] = 99
             X = float(xs[np.flatnonzero(err <= err.min() + 2e-9)[-1]])
-            R = check(lib, c, X, 0.25)
-            return (R["exact_xp_gt_q"], R["max_abs_tanh"], X), c
+            R = check(lib, c, X, 2.0 ** -6)
+            return (R["exact_xp_gt_q"], max(R["max_abs_tanh"] * 2**24, R["max_ulp"]), X), c
         done = sorted((finish(c, X) for _, c in pool), key=lambda v: v[0])
-        print("  (violations, max abs, X):", [d[0] for d in done], flush=True)
+        print("  (violations, max ulp, X):", [(d[0][0], float(d[0][1]), d[0][2]) for d in done[:5]], flush=True)
         (_, _, X), c = done[0]
     res = check(lib, c, X)
     s = show(a.NP, a.NQ, X, c, res)
