@@ -28,7 +28,7 @@
 //! - [`reference`](mod@reference) is the f64 oracle that everything is tested against.
 //!
 //! # What you can rely on
-//! - **The same bits** on every instruction set, for every batch size, for `step`, `step_batch` and `run`, on every
+//! - **The same bits** on every instruction set (tested on x86-64; NEON has not been run yet), for every batch size, for `step`, `step_batch` and `run`, on every
 //!   architecture: the order of operations is part of the design, and every operation is correctly rounded.
 //!   (NaN is NaN everywhere; its payload is unspecified.)
 //! - **Accuracy**: within 1e-6 of an f64 LSTM over 512 steps, on weights U(-1/sqrt(H), 1/sqrt(H)) and inputs
