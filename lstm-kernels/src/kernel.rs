@@ -41,7 +41,7 @@
 
 use crate::activation::{Quotient, quotient};
 use crate::layout::{GROUP_LINES, Line};
-use crate::simd::{Op, Simd, Split, Vector};
+use crate::simd::{Op, Section, Simd, Split, Vector};
 use crate::state::State;
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
@@ -61,7 +61,7 @@ pub(crate) fn step<S: Simd, const I: usize, const H: usize, const HP: usize, con
     let (full, last) = weights.0.split_at(weights.0.len() - columns * LAST);
     if HP == last_units {
         // One group: nothing reads h after its sums, so the new h may overwrite it at once.
-        let z = sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
+        let z = group_sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
         for (z, state) in z.iter().zip(states) {
             let (h, c) = state.lanes_mut();
             activate(simd, z, h, c);
@@ -70,13 +70,13 @@ pub(crate) fn step<S: Simd, const I: usize, const H: usize, const HP: usize, con
         let mut next = [[0.0; HP]; T];
         let mut first = 0;
         for group in full.chunks_exact(columns * GROUP_LINES) {
-            let z = sums::<S, I, H, GROUP_LINES, T>(simd, group, x, states.each_ref().map(State::h));
+            let z = group_sums::<S, I, H, GROUP_LINES, T>(simd, group, x, states.each_ref().map(State::h));
             for (t, z) in z.iter().enumerate() {
                 activate(simd, z, &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
             }
             first += GROUP_LINES * 4;
         }
-        let z = sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
+        let z = group_sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
         for (t, z) in z.iter().enumerate() {
             activate(simd, z, &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
             *states[t].lanes_mut().0 = next[t];
@@ -86,67 +86,102 @@ pub(crate) fn step<S: Simd, const I: usize, const H: usize, const HP: usize, con
 
 /// The pre-activations of one group of `R` lines, for `T` streams.
 #[inline(always)]
-fn sums<S: Simd, const I: usize, const H: usize, const R: usize, const T: usize>(
+fn group_sums<S: Simd, const I: usize, const H: usize, const R: usize, const T: usize>(
     simd: S,
     group: &[Line],
     x: [&[f32; I]; T],
     h: [&[f32; H]; T],
 ) -> [[S::Row; R]; T] {
-    let mut z = [[S::Row::splat(simd, 0.0); R]; T];
     let (columns, _) = group.as_chunks::<R>();
-    let Some((bias, columns)) = columns.split_first() else { return z };
-    let Some((w_ih, columns)) = columns.split_first_chunk::<I>() else { return z };
-    let Some(w_hh) = columns.first_chunk::<H>() else { return z };
-    let parts = Parts { bias, w_ih, w_hh, x, h };
-    if 2 * R * T <= S::ACCUMULATORS {
-        parts.tile::<S, R>(simd, 0, &mut z);
-        return z;
+    let ([bias, columns @ ..], (mut xs, mut hs)) = (columns, ([&[][..]; T], [&[][..]; T])) else {
+        return [[S::Row::splat(simd, 0.0); R]; T];
+    };
+    for t in 0..T {
+        (xs[t], hs[t]) = (x[t], h[t]);
     }
-    let mut first = 0;
-    while first < R {
-        let lines = usize::min(R - first, S::ACCUMULATORS / T);
-        first += match lines {
-            0 | 1 => parts.tile::<S, 1>(simd, first, &mut z),
-            2 => parts.tile::<S, 2>(simd, first, &mut z),
-            3 => parts.tile::<S, 3>(simd, first, &mut z),
-            _ => parts.tile::<S, 4>(simd, first, &mut z),
+    let (w_ih, w_hh) = columns.split_at(I);
+    sums(simd, [bias; T], [Part { columns: w_ih, inputs: xs }, Part { columns: w_hh, inputs: hs }])
+}
+
+/// Columns of a group of `R` lines, and for each of `T` streams the inputs that they are multiplied by.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a, const R: usize, const T: usize> {
+    pub(crate) columns: &'a [[Line; R]],
+    pub(crate) inputs: [&'a [f32]; T],
+}
+
+/// For each of `T` streams the lines of `start` plus both parts' columns times their inputs, in the order that the
+/// top of the file gives.
+#[inline(always)]
+pub(crate) fn sums<S: Simd, const R: usize, const T: usize>(
+    simd: S,
+    start: [&[Line; R]; T],
+    parts: [Part<'_, R, T>; 2],
+) -> [[S::Row; R]; T] {
+    let mut z = [[S::Row::splat(simd, 0.0); R]; T];
+    // A loop would leave it to the compiler to see that z can live in registers.
+    macro_rules! tiles {
+        ($($first:literal)*) => { $( tiles!(@ $first 1); tiles!(@ $first 2); tiles!(@ $first 3); tiles!(@ $first 4); )* };
+        (@ $first:literal $lines:literal) => {
+            if const { tile_lines(S::ACCUMULATORS, R, T, $first) == $lines } {
+                simd.section(Tile::<S, R, $lines, T> { first: $first, start, parts, z: &mut z });
+            }
         };
+    }
+    if const { 2 * R * T <= S::ACCUMULATORS } {
+        simd.section(Tile::<S, R, R, T> { first: 0, start, parts, z: &mut z });
+    } else {
+        tiles!(0 1 2 3 4 5 6 7 8 9 10 11);
     }
     z
 }
 
-/// A group's columns beside the inputs that they are multiplied with.
-struct Parts<'a, const I: usize, const H: usize, const R: usize, const T: usize> {
-    bias: &'a [Line; R],
-    w_ih: &'a [[Line; R]; I],
-    w_hh: &'a [[Line; R]; H],
-    x: [&'a [f32; I]; T],
-    h: [&'a [f32; H]; T],
+/// Lines of the tile that starts at line `first` of `lines`; 0 if none does.
+const fn tile_lines(accumulators: usize, lines: usize, streams: usize, first: usize) -> usize {
+    let most = match accumulators / streams {
+        0 => 1,
+        fit @ 1..4 => fit,
+        _ => 4,
+    };
+    if first >= lines || first % most != 0 {
+        0
+    } else if lines - first < most {
+        lines - first
+    } else {
+        most
+    }
 }
 
-impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I, H, R, T> {
-    /// Computes `N` lines of each stream's z, from line `first` on, and returns `N`.
+/// `N` of the `R` lines of each stream's z, from line `first` on: what is computed in registers at a time.
+struct Tile<'a, S: Simd, const R: usize, const N: usize, const T: usize> {
+    first: usize,
+    start: [&'a [Line; R]; T],
+    parts: [Part<'a, R, T>; 2],
+    z: &'a mut [[S::Row; R]; T],
+}
+
+impl<S: Simd, const R: usize, const N: usize, const T: usize> Section<S> for Tile<'_, S, R, N, T> {
     #[inline(always)]
-    fn tile<S: Simd, const N: usize>(&self, simd: S, first: usize, z: &mut [[S::Row; R]; T]) -> usize {
+    fn run(self, simd: S) {
+        let Self { first, start, parts, z } = self;
         let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
-        for n in 0..N {
-            let bias = S::Row::load(simd, &self.bias[first + n]);
-            for even in &mut chains[0] {
-                even[n] = bias;
+        for t in 0..T {
+            for n in 0..N {
+                chains[0][t][n] = S::Row::load(simd, &start[t][first + n]);
             }
         }
         let mut sums = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
+        let [x, h] = parts;
         if 2 * N * T <= S::ACCUMULATORS {
-            both_chains(simd, &mut chains, &mut sums, first, self.w_ih, self.x);
-            both_chains(simd, &mut chains, &mut sums, first, self.w_hh, self.h);
+            both_chains(simd, &mut chains, &mut sums, first, x);
+            both_chains(simd, &mut chains, &mut sums, first, h);
         } else {
-            for parity in 0..2 {
-                let (chain, sum) = (&mut chains[parity], &mut sums[parity]);
-                one_chain(simd, chain, sum, parity, first, self.w_ih, self.x);
-                one_chain(simd, chain, sum, parity, first, self.w_hh, self.h);
-            }
+            one_chain(simd, &mut chains[0], &mut sums[0], 0, first, x);
+            one_chain(simd, &mut chains[0], &mut sums[0], 0, first, h);
+            one_chain(simd, &mut chains[1], &mut sums[1], 1, first, x);
+            one_chain(simd, &mut chains[1], &mut sums[1], 1, first, h);
         }
-        if I > BLOCK || H > BLOCK {
+        if x.columns.len() > BLOCK || h.columns.len() > BLOCK {
             fold(simd, &mut chains[0], &mut sums[0]);
             fold(simd, &mut chains[1], &mut sums[1]);
             chains = sums;
@@ -157,7 +192,6 @@ impl<const I: usize, const H: usize, const R: usize, const T: usize> Parts<'_, I
                 z[t][first + n] = even[t][n].add(simd, odd[t][n]);
             }
         }
-        N
     }
 }
 
@@ -175,78 +209,101 @@ fn fold<S: Simd, const N: usize, const T: usize>(simd: S, chain: &mut [[S::Row; 
     }
 }
 
-/// Adds all `K` columns to both chains. The loop over pairs of columns must stay a loop: unrolled as a whole, the
+/// Adds all columns to both chains. The loop over pairs of columns must stay a loop: unrolled as a whole, the
 /// compiler sorts it into one long chain after another, and the processor's window fills with one of them.
 #[inline(always)]
-fn both_chains<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
+fn both_chains<S: Simd, const R: usize, const N: usize, const T: usize>(
     simd: S,
     chains: &mut [[[S::Row; N]; T]; 2],
     sums: &mut [[[S::Row; N]; T]; 2],
     first: usize,
-    columns: &[[Line; R]; K],
-    inputs: [&[f32; K]; T],
+    part: Part<'_, R, T>,
 ) {
-    let mut start = 0;
-    while start < K {
-        let end = usize::min(start + BLOCK, K);
-        for k in start / 2..end / 2 {
-            column(simd, &mut chains[0], first, columns, inputs, 2 * k);
-            column(simd, &mut chains[1], first, columns, inputs, 2 * k + 1);
+    for (columns, start) in part.columns.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+        let (columns, last) = columns.as_chunks::<2>();
+        let Some((inputs, last_inputs)) = pairs(part.inputs, start, columns.len(), last.len()) else { return };
+        for (k, [even, odd]) in columns.iter().enumerate() {
+            let mut x = [[0.0; T]; 2];
+            for t in 0..T {
+                [x[0][t], x[1][t]] = inputs[t][k];
+            }
+            column(simd, &mut chains[0], first, even, x[0]);
+            column(simd, &mut chains[1], first, odd, x[1]);
         }
-        if end % 2 == 1 {
-            column(simd, &mut chains[0], first, columns, inputs, end - 1);
+        if let [even] = last {
+            column(simd, &mut chains[0], first, even, last_inputs);
         }
-        if K > BLOCK {
+        if part.columns.len() > BLOCK {
             fold(simd, &mut chains[0], &mut sums[0]);
             fold(simd, &mut chains[1], &mut sums[1]);
         }
-        start = end;
     }
 }
 
 /// Adds the columns of one parity to their chain.
 #[inline(always)]
-fn one_chain<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
+fn one_chain<S: Simd, const R: usize, const N: usize, const T: usize>(
     simd: S,
     chain: &mut [[S::Row; N]; T],
     sum: &mut [[S::Row; N]; T],
     parity: usize,
     first: usize,
-    columns: &[[Line; R]; K],
-    inputs: [&[f32; K]; T],
+    part: Part<'_, R, T>,
 ) {
-    let mut start = 0;
-    while start < K {
-        let end = usize::min(start + BLOCK, K);
-        let mut k = start + parity;
-        while k < end {
-            column(simd, chain, first, columns, inputs, k);
-            k += 2;
+    for (columns, start) in part.columns.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
+        let (columns, last) = columns.as_chunks::<2>();
+        let Some((inputs, last_inputs)) = pairs(part.inputs, start, columns.len(), last.len()) else { return };
+        for (k, pair) in columns.iter().enumerate() {
+            let mut x = [0.0; T];
+            for t in 0..T {
+                x[t] = inputs[t][k][parity];
+            }
+            column(simd, chain, first, &pair[parity], x);
         }
-        if K > BLOCK {
+        if let ([even], 0) = (last, parity) {
+            column(simd, chain, first, even, last_inputs);
+        }
+        if part.columns.len() > BLOCK {
             fold(simd, chain, sum);
         }
-        start = end;
     }
 }
 
-/// chain += column k * input k, for each stream's input. (Loops instead of `array::map`: a closure's body is not
-/// certain to be inlined, and outside of the kernel it would be compiled without the instruction set.)
+/// Each stream's inputs from `start` on: `count` pairs, and the one after them if `odd` is 1.
 #[inline(always)]
-fn column<S: Simd, const K: usize, const R: usize, const N: usize, const T: usize>(
+fn pairs<const T: usize>(
+    inputs: [&[f32]; T],
+    start: usize,
+    count: usize,
+    odd: usize,
+) -> Option<([&[[f32; 2]]; T], [f32; T])> {
+    let (mut pairs, mut last) = ([&[][..]; T], [0.0; T]);
+    for t in 0..T {
+        let (all, rest) = inputs[t].get(start..start + 2 * count + odd)?.as_chunks::<2>();
+        pairs[t] = all.get(..count)?;
+        if let [x] = rest {
+            last[t] = *x;
+        }
+    }
+    Some((pairs, last))
+}
+
+/// chain += column * x, for each stream's x. (Loops instead of `array::map`: a closure's body is not certain to be
+/// inlined, and outside of the kernel it would be compiled without the instruction set.)
+#[inline(always)]
+fn column<S: Simd, const R: usize, const N: usize, const T: usize>(
     simd: S,
     chain: &mut [[S::Row; N]; T],
     first: usize,
-    columns: &[[Line; R]; K],
-    inputs: [&[f32; K]; T],
-    k: usize,
+    column: &[Line; R],
+    x: [f32; T],
 ) {
     let mut broadcast = [S::Row::splat(simd, 0.0); T];
     for t in 0..T {
-        broadcast[t] = S::Row::splat(simd, inputs[t][k]);
+        broadcast[t] = S::Row::splat(simd, x[t]);
     }
     for n in 0..N {
-        let line = S::Row::load(simd, &columns[k][first + n]);
+        let line = S::Row::load(simd, &column[first + n]);
         for t in 0..T {
             chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]);
         }
@@ -255,39 +312,54 @@ fn column<S: Simd, const K: usize, const R: usize, const N: usize, const T: usiz
 
 /// Applies the gates of one group to its units' h and c, which start at the slices' beginning.
 #[inline(always)]
-fn activate<S: Simd, const R: usize>(simd: S, z: &[S::Row; R], h: &mut [f32], c: &mut [f32]) {
-    let (blocks, folded) = z.as_chunks::<4>();
-    let (mut h, mut c) = (h, c);
-    for block in blocks {
-        let &[i, f, g, o] = block;
-        let (i, f) = (quotient(simd, i).sigmoid(simd), quotient(simd, f).sigmoid(simd));
-        let (g, o) = (quotient(simd, g).tanh(simd), quotient(simd, o).sigmoid(simd));
-        let (Some((h16, h_rest)), Some((c16, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
-            return;
+pub(crate) fn activate<S: Simd, const R: usize>(simd: S, z: &[S::Row; R], h: &mut [f32], c: &mut [f32]) {
+    simd.section(Gates { z, h, c });
+}
+
+struct Gates<'a, S: Simd, const R: usize> {
+    z: &'a [S::Row; R],
+    h: &'a mut [f32],
+    c: &'a mut [f32],
+}
+
+impl<S: Simd, const R: usize> Section<S> for Gates<'_, S, R> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Self { z, mut h, mut c } = self;
+        let (blocks, folded) = z.as_chunks::<4>();
+        for block in blocks {
+            let &[i, f, g, o] = block;
+            let (i, f) = (quotient(simd, i).sigmoid(simd), quotient(simd, f).sigmoid(simd));
+            let (g, o) = (quotient(simd, g).tanh(simd), quotient(simd, o).sigmoid(simd));
+            let (Some((h16, h_rest)), Some((c16, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut())
+            else {
+                return;
+            };
+            update::<S, S::Row, 16>(simd, [i, f, g, o], h16, c16);
+            (h, c) = (h_rest, c_rest);
+        }
+        let folded = if let [z_if, z_go, rest @ ..] = folded {
+            let (i_f, g_o) = (quotient(simd, *z_if), quotient(simd, *z_go));
+            let [i, f] = i_f.sigmoid(simd).split();
+            let ([g, _], [_, o]) = (g_o.tanh(simd).split(), g_o.sigmoid(simd).split());
+            let (Some((h8, h_rest)), Some((c8, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut())
+            else {
+                return;
+            };
+            update::<S, S::Half, 8>(simd, [i, f, g, o], h8, c8);
+            (h, c) = (h_rest, c_rest);
+            rest
+        } else {
+            folded
         };
-        update::<S, S::Row, 16>(simd, [i, f, g, o], h16, c16);
-        (h, c) = (h_rest, c_rest);
-    }
-    let folded = if let [z_if, z_go, rest @ ..] = folded {
-        let (i_f, g_o) = (quotient(simd, *z_if), quotient(simd, *z_go));
-        let [i, f] = i_f.sigmoid(simd).split();
-        let ([g, _], [_, o]) = (g_o.tanh(simd).split(), g_o.sigmoid(simd).split());
-        let (Some((h8, h_rest)), Some((c8, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
-            return;
-        };
-        update::<S, S::Half, 8>(simd, [i, f, g, o], h8, c8);
-        (h, c) = (h_rest, c_rest);
-        rest
-    } else {
-        folded
-    };
-    if let [z] = folded {
-        let all = quotient(simd, *z);
-        let (sigmoid, tanh) = (all.sigmoid(simd).split(), all.tanh(simd).split());
-        let ([i, f], [_, o]) = (sigmoid[0].split(), sigmoid[1].split());
-        let [g, _] = tanh[1].split();
-        let (Some(h4), Some(c4)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
-        update::<S, S::Quarter, 4>(simd, [i, f, g, o], h4, c4);
+        if let [z] = folded {
+            let all = quotient(simd, *z);
+            let (sigmoid, tanh) = (all.sigmoid(simd).split(), all.tanh(simd).split());
+            let ([i, f], [_, o]) = (sigmoid[0].split(), sigmoid[1].split());
+            let [g, _] = tanh[1].split();
+            let (Some(h4), Some(c4)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
+            update::<S, S::Quarter, 4>(simd, [i, f, g, o], h4, c4);
+        }
     }
 }
 

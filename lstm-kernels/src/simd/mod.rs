@@ -36,12 +36,23 @@ pub(crate) trait Simd: Copy {
 
     /// Runs `op` with the instruction set enabled for all that is inlined into it.
     fn enter<O: Op>(self, op: O);
+
+    /// Runs a part of a kernel that may be a function of its own: inlined, unless that makes it slow to compile.
+    #[inline(always)]
+    fn section<F: Section<Self>>(self, section: F) {
+        section.run(self);
+    }
 }
 
 /// A computation, generic over the instruction set. `run` must be `#[inline(always)]`, else it is compiled
 /// without the instruction set and becomes tens of times slower.
 pub(crate) trait Op {
     fn run<S: Simd>(self, simd: S);
+}
+
+/// A part of a kernel, see [`Simd::section`]. `run` must be `#[inline(always)]` too.
+pub(crate) trait Section<S> {
+    fn run(self, simd: S);
 }
 
 /// Runs `op` on the instruction set of `token`: one predictable branch.

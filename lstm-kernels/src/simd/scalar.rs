@@ -1,6 +1,6 @@
 //! Portable Rust: four lanes as an array. The compiler may vectorise it with what the target always has.
 
-use super::{Op, Pair, Simd, TINY, Vector};
+use super::{Op, Pair, Section, Simd, TINY, Vector};
 
 /// The portable "instruction set", which needs no proof.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,13 @@ impl Simd for Scalar {
     #[inline]
     fn enter<O: Op>(self, op: O) {
         op.run(self);
+    }
+
+    /// A function of its own: an emulated fma is ten instructions for each lane, and inlined into every cell's
+    /// kernels they would take seconds to compile.
+    #[inline(never)]
+    fn section<F: Section<Self>>(self, section: F) {
+        section.run(self);
     }
 }
 
