@@ -6,7 +6,7 @@ use crate::kernel::{Run, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
 use crate::simd::dispatch;
 use crate::state::State;
-use crate::weights::LstmWeights;
+use crate::weights::{LstmWeights, Sizes};
 
 /// An LSTM cell of compile-time size. [`lstm_cell!`](crate::lstm_cell) emits a struct around it with the numbers
 /// filled in; use that.
@@ -29,6 +29,8 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     /// The number of hidden units.
     pub const HIDDEN: usize = H;
 
+    const SIZES: Sizes = Sizes { input: I, hidden: H, proj: None };
+
     const CONSISTENT: () = assert!(
         I > 0 && H > 0 && HP == layout::padded(H) && LAST == layout::last_group(H) && LEN == layout::tensor_lines(I, H),
         "these sizes do not belong together: let `lstm_cell!` compute them"
@@ -50,9 +52,9 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     pub fn with_isa(weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
-        weights.check(I, H, BIAS)?;
-        let mut cell = Self { lines: [[0.0; 16]; LEN], token };
-        weights.pack(I, H, &mut cell.lines);
+        weights.check(Self::SIZES, BIAS)?;
+        let mut cell = Self { lines: [Line::ZERO; LEN], token };
+        weights.pack(Self::SIZES, &mut cell.lines);
         Ok(cell)
     }
 
@@ -74,17 +76,17 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     pub fn with_isa_boxed(weights: &LstmWeights<'_>, isa: Isa) -> Result<alloc::boxed::Box<Self>, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
-        weights.check(I, H, BIAS)?;
+        weights.check(Self::SIZES, BIAS)?;
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();
         let fields = cell.as_mut_ptr();
         // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. Both
-        // fields are written before `assume_init`: `lines` with zero bytes, which is the f32 0.0, and `token`.
+        // fields are written before `assume_init`: `lines` with zero bytes, each the f32 0.0, and `token`.
         let mut cell = unsafe {
             (&raw mut (*fields).lines).write_bytes(0, 1);
             (&raw mut (*fields).token).write(token);
             cell.assume_init()
         };
-        weights.pack(I, H, &mut cell.lines);
+        weights.pack(Self::SIZES, &mut cell.lines);
         Ok(cell)
     }
 

@@ -10,7 +10,8 @@ use crate::isa::{ISA_VARIABLE, Isa};
 pub enum Error {
     /// A tensor has another number of elements than the cell's sizes ask for.
     WrongLength {
-        /// PyTorch's name of the tensor: `weight_ih`, `weight_hh`, `bias_ih` or `bias_hh`.
+        /// The tensor's name where it comes from: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`, `weight_hr` in
+        /// PyTorch, `kernel`, `recurrent_kernel`, `bias` in Keras, `W`, `R`, `B` in ONNX.
         tensor: &'static str,
         /// The number of elements that the cell's sizes ask for.
         expected: usize,
@@ -19,7 +20,7 @@ pub enum Error {
     },
     /// A weight or bias is NaN or infinite.
     NonFinite {
-        /// PyTorch's name of the tensor.
+        /// The tensor's name, as in [`WrongLength`](Self::WrongLength).
         tensor: &'static str,
         /// The element's index in the row-major tensor.
         index: usize,
@@ -30,6 +31,62 @@ pub enum Error {
     MissingBias,
     /// The cell was declared with `bias = false`, the weights given have a bias.
     UnexpectedBias,
+    /// The layer has a `proj_size`, the weights given have no `weight_hr`.
+    MissingProjection,
+    /// The weights given have a `weight_hr`, the cell or layer has no `proj_size`.
+    UnexpectedProjection,
+    /// An ONNX model with the input `P`.
+    Peephole,
+    /// An option of the LSTM that `torch.nn.LSTM` refuses too.
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The number of weights given for the layers and directions of an LSTM is not `num_layers` times the number
+    /// of directions.
+    WrongLayers {
+        /// `num_layers` times the number of directions.
+        expected: usize,
+        /// The number of weights given.
+        found: usize,
+    },
+    /// A shape has another number of dimensions, or other sizes, than the LSTM asks for.
+    WrongShape {
+        /// The tensor.
+        tensor: &'static str,
+        /// What is expected, in PyTorch's letters.
+        expected: &'static str,
+        /// The size that the last dimension must have.
+        size: usize,
+        /// The shape given (its first four dimensions).
+        found: [usize; 4],
+        /// How many dimensions were given.
+        dimensions: usize,
+    },
+    /// A tensor has another number of elements than its shape asks for.
+    WrongElements {
+        /// The tensor.
+        tensor: &'static str,
+        /// The shape that it must have; unused dimensions are 1 and come first.
+        expected: [usize; 3],
+        /// The number of elements given.
+        found: usize,
+    },
+    /// A sequence's length is zero, or more than the input's time steps.
+    WrongSequenceLength {
+        /// The sequence's place in the batch.
+        sequence: usize,
+        /// The number of time steps of the input.
+        steps: usize,
+        /// The length given.
+        found: usize,
+    },
+    /// A bidirectional LSTM was asked to stream: its reverse direction starts at the end.
+    BidirectionalStream,
+    /// A stream was made for another LSTM.
+    ForeignStream,
     /// This CPU, or this target, lacks the instruction set asked for.
     IsaUnavailable {
         /// What was asked for.
@@ -63,6 +120,31 @@ impl fmt::Display for Error {
             Self::UnexpectedBias => {
                 f.write_str("`bias_ih` and `bias_hh` were given, expected none: the cell has `bias = false`")
             }
+            Self::MissingProjection => f.write_str("no `weight_hr` was given, expected one: there is a `proj_size`"),
+            Self::UnexpectedProjection => {
+                f.write_str("a `weight_hr` was given, expected none: there is no `proj_size`")
+            }
+            Self::Peephole => f.write_str("the model has peepholes (`P`), expected an LSTM without"),
+            Self::InvalidOption { option, expected } => write!(f, "`{option}` must be {expected}"),
+            Self::WrongLayers { expected, found } => {
+                write!(f, "weights of {found} layers and directions were given, expected {expected}")
+            }
+            Self::WrongShape { tensor, expected, size, found, dimensions } => {
+                let shown = &found[..dimensions.min(found.len())];
+                let more = if dimensions > found.len() { " and more" } else { "" };
+                write!(f, "`{tensor}` has the shape {shown:?}{more}, expected {expected} with a last dimension of {size}")
+            }
+            Self::WrongElements { tensor, expected, found } => {
+                let product = expected.iter().fold(1usize, |product, &size| product.saturating_mul(size));
+                write!(f, "`{tensor}` has {found} elements, expected {expected:?} = {product}")
+            }
+            Self::WrongSequenceLength { sequence, steps, found } => {
+                write!(f, "sequence {sequence} has length {found}, expected 1 to {steps}")
+            }
+            Self::BidirectionalStream => {
+                f.write_str("a bidirectional LSTM cannot stream: its reverse direction starts at the sequence's end")
+            }
+            Self::ForeignStream => f.write_str("the stream was made for an LSTM of other sizes"),
             Self::IsaUnavailable { isa } => {
                 write!(f, "this CPU does not offer the instruction set `{isa}`; it offers: ")?;
                 list(f, Isa::available())

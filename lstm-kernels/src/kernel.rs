@@ -100,7 +100,8 @@ fn group_sums<S: Simd, const I: usize, const H: usize, const R: usize, const T: 
         (xs[t], hs[t]) = (x[t], h[t]);
     }
     let (w_ih, w_hh) = columns.split_at(I);
-    sums(simd, [bias; T], [Part { columns: w_ih, inputs: xs }, Part { columns: w_hh, inputs: hs }])
+    let start = Start { even: [bias; T], odd: [&[Line::ZERO; R]; T], folded: false };
+    join(simd, sums(simd, start, [Part { columns: w_ih, inputs: xs }, Part { columns: w_hh, inputs: hs }]))
 }
 
 /// Columns of a group of `R` lines, and for each of `T` streams the inputs that they are multiplied by.
@@ -110,30 +111,62 @@ pub(crate) struct Part<'a, const R: usize, const T: usize> {
     pub(crate) inputs: [&'a [f32]; T],
 }
 
-/// For each of `T` streams the lines of `start` plus both parts' columns times their inputs, in the order that the
-/// top of the file gives.
+impl<const R: usize, const T: usize> Part<'_, R, T> {
+    /// No columns.
+    pub(crate) const NONE: Self = Self { columns: &[], inputs: [&[]; T] };
+}
+
+/// What the two chains of each stream start from: the bias and zero, or what x's part left if that was computed
+/// for many steps at once.
+#[derive(Clone, Copy)]
+pub(crate) struct Start<'a, const R: usize, const T: usize> {
+    pub(crate) even: [&'a [Line; R]; T],
+    pub(crate) odd: [&'a [Line; R]; T],
+    /// Whether they were folded into a sum already.
+    pub(crate) folded: bool,
+}
+
+/// The even and the odd chain of `T` streams.
+pub(crate) type Chains<V, const R: usize, const T: usize> = [[[V; R]; T]; 2];
+
+/// For each of `T` streams both chains over both parts' columns times their inputs, in the order that the top of
+/// the file gives.
 #[inline(always)]
 pub(crate) fn sums<S: Simd, const R: usize, const T: usize>(
     simd: S,
-    start: [&[Line; R]; T],
+    start: Start<'_, R, T>,
     parts: [Part<'_, R, T>; 2],
-) -> [[S::Row; R]; T] {
-    let mut z = [[S::Row::splat(simd, 0.0); R]; T];
-    // A loop would leave it to the compiler to see that z can live in registers.
+) -> Chains<S::Row, R, T> {
+    let mut out = [[[S::Row::splat(simd, 0.0); R]; T]; 2];
+    // A loop would leave it to the compiler to see that `out` can live in registers.
     macro_rules! tiles {
         ($($first:literal)*) => { $( tiles!(@ $first 1); tiles!(@ $first 2); tiles!(@ $first 3); tiles!(@ $first 4); )* };
         (@ $first:literal $lines:literal) => {
             if const { tile_lines(S::ACCUMULATORS, R, T, $first) == $lines } {
-                simd.section(Tile::<S, R, $lines, T> { first: $first, start, parts, z: &mut z });
+                simd.section(Tile::<S, R, $lines, T> { first: $first, start, parts, out: &mut out });
             }
         };
     }
     if const { 2 * R * T <= S::ACCUMULATORS } {
-        simd.section(Tile::<S, R, R, T> { first: 0, start, parts, z: &mut z });
+        simd.section(Tile::<S, R, R, T> { first: 0, start, parts, out: &mut out });
     } else {
         tiles!(0 1 2 3 4 5 6 7 8 9 10 11);
     }
-    z
+    out
+}
+
+/// z = even + odd.
+#[inline(always)]
+pub(crate) fn join<S: Simd, const R: usize, const T: usize>(
+    simd: S,
+    [mut even, odd]: Chains<S::Row, R, T>,
+) -> [[S::Row; R]; T] {
+    for t in 0..T {
+        for n in 0..R {
+            even[t][n] = even[t][n].add(simd, odd[t][n]);
+        }
+    }
+    even
 }
 
 /// Lines of the tile that starts at line `first` of `lines`; 0 if none does.
@@ -155,22 +188,26 @@ const fn tile_lines(accumulators: usize, lines: usize, streams: usize, first: us
 /// `N` of the `R` lines of each stream's z, from line `first` on: what is computed in registers at a time.
 struct Tile<'a, S: Simd, const R: usize, const N: usize, const T: usize> {
     first: usize,
-    start: [&'a [Line; R]; T],
+    start: Start<'a, R, T>,
     parts: [Part<'a, R, T>; 2],
-    z: &'a mut [[S::Row; R]; T],
+    out: &'a mut Chains<S::Row, R, T>,
 }
 
 impl<S: Simd, const R: usize, const N: usize, const T: usize> Section<S> for Tile<'_, S, R, N, T> {
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { first, start, parts, z } = self;
-        let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
+        let Self { first, start, parts, out } = self;
+        let zero = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
+        let (mut chains, mut sums) = (zero, zero);
         for t in 0..T {
             for n in 0..N {
-                chains[0][t][n] = S::Row::load(simd, &start[t][first + n]);
+                chains[0][t][n] = S::Row::load(simd, &start.even[t][first + n].0);
+                chains[1][t][n] = S::Row::load(simd, &start.odd[t][first + n].0);
             }
         }
-        let mut sums = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
+        if start.folded {
+            (chains, sums) = (sums, chains);
+        }
         let [x, h] = parts;
         if 2 * N * T <= S::ACCUMULATORS {
             both_chains(simd, &mut chains, &mut sums, first, x);
@@ -181,22 +218,22 @@ impl<S: Simd, const R: usize, const N: usize, const T: usize> Section<S> for Til
             one_chain(simd, &mut chains[1], &mut sums[1], 1, first, x);
             one_chain(simd, &mut chains[1], &mut sums[1], 1, first, h);
         }
-        if x.columns.len() > BLOCK || h.columns.len() > BLOCK {
+        if start.folded || x.columns.len() > BLOCK || h.columns.len() > BLOCK {
             fold(simd, &mut chains[0], &mut sums[0]);
             fold(simd, &mut chains[1], &mut sums[1]);
             chains = sums;
         }
-        let [even, odd] = chains;
         for t in 0..T {
             for n in 0..N {
-                z[t][first + n] = even[t][n].add(simd, odd[t][n]);
+                out[0][t][first + n] = chains[0][t][n];
+                out[1][t][first + n] = chains[1][t][n];
             }
         }
     }
 }
 
 /// Columns of x or h after which a chain is folded into its sum, if there are more of them.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// sum += chain, chain = 0.
 #[inline(always)]
@@ -303,7 +340,7 @@ fn column<S: Simd, const R: usize, const N: usize, const T: usize>(
         broadcast[t] = S::Row::splat(simd, x[t]);
     }
     for n in 0..N {
-        let line = S::Row::load(simd, &column[first + n]);
+        let line = S::Row::load(simd, &column[first + n].0);
         for t in 0..T {
             chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]);
         }
@@ -408,7 +445,7 @@ pub(crate) struct StepBatch<'a, const I: usize, const H: usize, const HP: usize,
 
 /// Streams that a kernel steps together. With the 32 registers of AVX-512 four gain at every size. With fewer
 /// they do not in the middle, from (1, 12) to (10, 20): there one stream alone keeps the units busy (measured).
-const fn streams(accumulators: usize, lines: usize) -> usize {
+pub(crate) const fn streams(accumulators: usize, lines: usize) -> usize {
     if accumulators < 24 && 3 <= lines && lines <= 5 { 1 } else { 4 }
 }
 

@@ -29,8 +29,14 @@
 //! The lines of the gates i, f and o hold half of each weight, exact in binary: sigmoid(z) is computed from
 //! tanh(z / 2), see [`activation`](crate::activation).
 
-/// 16 lanes of one column: the unit of storage.
-pub(crate) type Line = [f32; 16];
+/// 16 lanes of one column: the unit of storage, and a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Line(pub(crate) [f32; 16]);
+
+impl Line {
+    pub(crate) const ZERO: Self = Self([0.0; 16]);
+}
 
 /// Gates of a unit, in PyTorch's order: i, f, g, o.
 pub(crate) const GATES: usize = 4;
@@ -42,7 +48,7 @@ const TANH_GATE: usize = 2;
 pub(crate) const GROUP_LINES: usize = 8;
 
 /// The most lines in one group.
-const MAX_LINES: usize = 12;
+pub(crate) const MAX_LINES: usize = 12;
 
 /// `hidden` rounded up to what fills whole lines.
 pub const fn padded(hidden: usize) -> usize {
@@ -68,9 +74,8 @@ pub const fn tensor_lines(input: usize, hidden: usize) -> usize {
     (1 + input + hidden) * lines(hidden)
 }
 
-/// The place of one weight: `(line, lane)`. `column` 0 is the bias, then come x and h.
-pub(crate) fn place(input: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
-    let columns = 1 + input + hidden;
+/// The place of one weight: `(line, lane)`. Column 0 is the bias, then come x and h, `columns` in all.
+pub(crate) fn place(columns: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
     let last_units = last_group(hidden) * 4;
     let full_units = padded(hidden) - last_units;
     let group = if unit < full_units { unit / (GROUP_LINES * 4) } else { full_units / (GROUP_LINES * 4) };
@@ -113,7 +118,7 @@ mod tests {
                 for column in 0..1 + input + hidden {
                     for gate in 0..GATES {
                         for unit in 0..hidden {
-                            let (line, lane) = place(input, hidden, column, gate, unit);
+                            let (line, lane) = place(1 + input + hidden, hidden, column, gate, unit);
                             assert!(line < tensor_lines(input, hidden) && lane < 16, "({input}, {hidden})");
                             assert!(taken.insert((line, lane)), "({input}, {hidden}): two weights in {line}, {lane}");
                         }
@@ -127,10 +132,10 @@ mod tests {
     fn a_tail_of_four_units_shares_one_line() {
         // (10, 20): a block of 16 and a folded quarter: 5 lines a column, not 8.
         assert_eq!(lines(20), 5);
-        assert_eq!(place(10, 20, 0, 0, 0), (0, 0));
-        assert_eq!(place(10, 20, 0, 3, 15), (3, 15));
-        assert_eq!(place(10, 20, 0, 1, 17), (4, 5));
-        assert_eq!(place(10, 20, 30, 3, 19), (30 * 5 + 4, 15));
+        assert_eq!(place(31, 20, 0, 0, 0), (0, 0));
+        assert_eq!(place(31, 20, 0, 3, 15), (3, 15));
+        assert_eq!(place(31, 20, 0, 1, 17), (4, 5));
+        assert_eq!(place(31, 20, 30, 3, 19), (30 * 5 + 4, 15));
     }
 
     #[test]

@@ -56,10 +56,14 @@ extern crate std;
 
 pub mod activation;
 pub mod cell;
+#[cfg(feature = "alloc")]
+mod dense;
 mod error;
 mod isa;
 mod kernel;
 pub mod layout;
+#[cfg(feature = "alloc")]
+pub mod lstm;
 #[cfg(feature = "std")]
 pub mod reference;
 mod simd;
@@ -68,6 +72,8 @@ mod weights;
 
 pub use error::Error;
 pub use isa::{ISA_VARIABLE, Isa};
+#[cfg(feature = "alloc")]
+pub use lstm::{Lstm, LstmCellDyn, LstmConfig};
 pub use state::State;
 pub use weights::LstmWeights;
 

@@ -12,9 +12,9 @@
 use alloc::vec::Vec;
 
 use crate::error::Error;
-use crate::weights::LstmWeights;
+use crate::weights::{LstmWeights, Sizes};
 
-/// An LSTM cell in f64.
+/// An LSTM cell in f64, with an optional projection (`proj_size`): then h = W_hr (o tanh(c')).
 ///
 /// ```
 /// use lstm_kernels::{LstmWeights, reference};
@@ -28,11 +28,11 @@ use crate::weights::LstmWeights;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Cell {
-    input: usize,
-    hidden: usize,
-    weight_ih: Vec<f64>,
-    weight_hh: Vec<f64>,
+    sizes: Sizes,
+    /// \[4H, I + h\], rows i, f, g, o.
+    weights: Vec<f64>,
     bias: Vec<f64>,
+    weight_hr: Vec<f64>,
 }
 
 impl Cell {
@@ -41,30 +41,55 @@ impl Cell {
     /// # Errors
     /// A tensor of the wrong length, a NaN or infinite weight.
     pub fn new(weights: &LstmWeights<'_>, input: usize, hidden: usize) -> Result<Self, Error> {
-        weights.check(input, hidden, weights.bias().is_some())?;
-        let wide = |tensor: &[f32]| tensor.iter().copied().map(f64::from).collect();
-        let bias = match weights.bias() {
-            Some((ih, hh)) => ih.iter().zip(hh).map(|(&a, &b)| f64::from(a) + f64::from(b)).collect(),
-            None => alloc::vec![0.0; 4 * hidden],
-        };
-        Ok(Self { input, hidden, weight_ih: wide(weights.weight_ih()), weight_hh: wide(weights.weight_hh()), bias })
+        Self::of_sizes(weights, Sizes { input, hidden, proj: None })
     }
 
-    /// One time step, in place. Shapes: x \[input\], h and c \[hidden\]; what is longer is ignored, what is
-    /// missing counts as zero.
+    /// [`new`](Self::new) with a projection of h to `proj` outputs.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); a missing `weight_hr`.
+    pub fn with_projection(weights: &LstmWeights<'_>, input: usize, hidden: usize, proj: usize) -> Result<Self, Error> {
+        Self::of_sizes(weights, Sizes { input, hidden, proj: Some(proj) })
+    }
+
+    fn of_sizes(weights: &LstmWeights<'_>, sizes: Sizes) -> Result<Self, Error> {
+        weights.check(sizes, weights.has_bias())?;
+        let rows = (0..4).flat_map(|gate| (0..sizes.hidden).map(move |unit| (gate, unit)));
+        let row = |(gate, unit)| {
+            (0..sizes.columns() - 1).map(move |column| f64::from(weights.weight(sizes, gate, unit, column)))
+        };
+        let bias =
+            |(gate, unit)| weights.bias(sizes.hidden, gate, unit).map_or(0.0, |[ih, hh]| f64::from(ih) + f64::from(hh));
+        Ok(Self {
+            sizes,
+            weights: rows.clone().flat_map(row).collect(),
+            bias: rows.map(bias).collect(),
+            weight_hr: weights.weight_hr().iter().copied().map(f64::from).collect(),
+        })
+    }
+
+    /// One time step, in place. Shapes: x \[input\], h \[hidden\] (\[proj\] with a projection), c \[hidden\]; what is
+    /// longer is ignored, what is missing counts as zero.
     pub fn step(&self, x: &[f64], h: &mut [f64], c: &mut [f64]) {
-        let z: Vec<f64> = (0..4 * self.hidden)
-            .map(|row| {
-                let w_ih = &self.weight_ih[row * self.input..][..self.input];
-                let w_hh = &self.weight_hh[row * self.hidden..][..self.hidden];
-                self.bias[row] + dot(w_ih, x) + dot(w_hh, h)
-            })
+        let Sizes { input, hidden, .. } = self.sizes;
+        let z: Vec<f64> = self
+            .weights
+            .chunks_exact(self.sizes.columns() - 1)
+            .zip(&self.bias)
+            .map(|(row, bias)| bias + dot(&row[..input], x) + dot(&row[input..], h))
             .collect();
-        for (unit, (h, c)) in h.iter_mut().zip(c).take(self.hidden).enumerate() {
-            let gate = |gate: usize| z[gate * self.hidden + unit];
+        let mut output = alloc::vec![0.0; hidden];
+        for (unit, (h, c)) in output.iter_mut().zip(c).enumerate() {
+            let gate = |gate: usize| z[gate * hidden + unit];
             let (i, f, g, o) = (sigmoid(gate(0)), sigmoid(gate(1)), tanh(gate(2)), sigmoid(gate(3)));
             *c = f * *c + i * g;
             *h = o * tanh(*c);
+        }
+        if self.sizes.proj.is_some() {
+            output = self.weight_hr.chunks_exact(hidden).map(|row| dot(row, &output)).collect();
+        }
+        for (h, output) in h.iter_mut().zip(output) {
+            *h = output;
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Views of PyTorch's tensors, the checks on them, and packing.
+//! Views of a model's tensors as PyTorch, Keras or ONNX has them, the checks on them, and packing.
 
 use crate::error::Error;
 use crate::layout::{GATES, Line, place, scale};
 
-/// The weights of one LSTM cell as PyTorch stores them: a view, checked when a cell is made from it.
+/// The weights of one LSTM cell, or of one layer and direction of an LSTM: a view, checked when a cell is made
+/// from it.
 ///
-/// All tensors are row-major f32, their rows in PyTorch's gate order i, f, g, o.
+/// All tensors are row-major f32. [`torch`](Self::torch) takes PyTorch's, rows in the gate order i, f, g, o:
 ///
 /// | tensor | shape | name in a `torch.nn.LSTMCell` | in a `torch.nn.LSTM` |
 /// |---|---|---|---|
@@ -13,6 +14,9 @@ use crate::layout::{GATES, Line, place, scale};
 /// | `weight_hh` | \[4H, H\] | `weight_hh` | `weight_hh_l0` |
 /// | `bias_ih` | \[4H\] | `bias_ih` | `bias_ih_l0` |
 /// | `bias_hh` | \[4H\] | `bias_hh` | `bias_hh_l0` |
+///
+/// With a projection to P outputs (`proj_size`, see [`with_projection`](Self::with_projection)) `weight_hh` is
+/// \[4H, P\]. [`keras`](Self::keras) and [`onnx`](Self::onnx) take the tensors of those, gates and layout included.
 ///
 /// ```
 /// use lstm_kernels::LstmWeights;
@@ -24,46 +28,116 @@ use crate::layout::{GATES, Line, place, scale};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct LstmWeights<'a> {
+    source: Source,
     weight_ih: &'a [f32],
     weight_hh: &'a [f32],
     bias: Option<(&'a [f32], &'a [f32])>,
+    weight_hr: Option<&'a [f32]>,
+}
+
+/// Who stored the tensors: that decides names, gate order and layout.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Source {
+    Torch,
+    Keras,
+    Onnx,
+}
+
+/// The sizes of one layer and direction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) input: usize,
+    pub(crate) hidden: usize,
+    /// Outputs of the projection, if there is one.
+    pub(crate) proj: Option<usize>,
+}
+
+impl Sizes {
+    /// The length of h: what the layer gives and what it reads back.
+    pub(crate) const fn output(&self) -> usize {
+        match self.proj {
+            Some(proj) => proj,
+            None => self.hidden,
+        }
+    }
+
+    /// Columns of the packed tensor: the bias, x, h.
+    pub(crate) const fn columns(&self) -> usize {
+        1 + self.input + self.output()
+    }
 }
 
 impl<'a> LstmWeights<'a> {
     /// The tensors of a PyTorch `state_dict`: `weight_ih`, `weight_hh` and, unless the module was made with
     /// `bias=False`, `(bias_ih, bias_hh)`.
     pub const fn torch(weight_ih: &'a [f32], weight_hh: &'a [f32], bias: Option<(&'a [f32], &'a [f32])>) -> Self {
-        Self { weight_ih, weight_hh, bias }
+        Self { source: Source::Torch, weight_ih, weight_hh, bias, weight_hr: None }
     }
 
-    /// `weight_ih`, \[4H, I\].
-    pub const fn weight_ih(&self) -> &'a [f32] {
-        self.weight_ih
+    /// The tensors of a `keras.layers.LSTM`, as its `get_weights()` gives them: `kernel` \[I, 4H\],
+    /// `recurrent_kernel` \[H, 4H\] and, unless it was made with `use_bias=False`, `bias` \[4H\]; gates i, f, c, o
+    /// (Keras' c is PyTorch's g).
+    pub const fn keras(kernel: &'a [f32], recurrent_kernel: &'a [f32], bias: Option<&'a [f32]>) -> Self {
+        let bias = match bias {
+            Some(bias) => Some((bias, &[] as &[f32])),
+            None => None,
+        };
+        Self { source: Source::Keras, weight_ih: kernel, weight_hh: recurrent_kernel, bias, weight_hr: None }
     }
 
-    /// `weight_hh`, \[4H, H\].
-    pub const fn weight_hh(&self) -> &'a [f32] {
-        self.weight_hh
+    /// One direction of an ONNX `LSTM` operator's tensors: `W` \[4H, I\], `R` \[4H, H\], `B` \[8H\] (Wb, then Rb),
+    /// gates i, o, f, c (ONNX' c is PyTorch's g). Direction d of `W`, `R` and `B` is their d-th equal part.
+    ///
+    /// # Errors
+    /// [`Error::Peephole`] if there is an input `P`: peepholes are another network, which PyTorch does not have.
+    pub const fn onnx(w: &'a [f32], r: &'a [f32], b: Option<&'a [f32]>, p: Option<&'a [f32]>) -> Result<Self, Error> {
+        if p.is_some() {
+            return Err(Error::Peephole);
+        }
+        let bias = match b {
+            Some(b) => Some((b, &[] as &[f32])),
+            None => None,
+        };
+        Ok(Self { source: Source::Onnx, weight_ih: w, weight_hh: r, bias, weight_hr: None })
     }
 
-    /// `(bias_ih, bias_hh)`, \[4H\] each.
-    pub const fn bias(&self) -> Option<(&'a [f32], &'a [f32])> {
-        self.bias
+    /// The same with `weight_hr` \[P, H\] of a `torch.nn.LSTM` with `proj_size` P: the output is h = W_hr (o tanh(c)).
+    pub const fn with_projection(self, weight_hr: &'a [f32]) -> Self {
+        Self { weight_hr: Some(weight_hr), ..self }
+    }
+
+    /// Whether there is a bias.
+    pub const fn has_bias(&self) -> bool {
+        self.bias.is_some()
     }
 
     /// Checks every length, then every value.
-    pub(crate) fn check(&self, input: usize, hidden: usize, has_bias: bool) -> Result<(), Error> {
-        let (bias_ih, bias_hh) = match (has_bias, self.bias) {
+    pub(crate) fn check(&self, sizes: Sizes, has_bias: bool) -> Result<(), Error> {
+        match (has_bias, self.bias) {
             (true, None) => return Err(Error::MissingBias),
             (false, Some(_)) => return Err(Error::UnexpectedBias),
-            (_, bias) => bias.unwrap_or_default(),
+            _ => {}
+        }
+        match (sizes.proj, self.weight_hr) {
+            (Some(_), None) => return Err(Error::MissingProjection),
+            (None, Some(_)) => return Err(Error::UnexpectedProjection),
+            _ => {}
+        }
+        let (names, rows) = (self.source.names(), GATES * sizes.hidden);
+        let bias_lens = match self.source {
+            Source::Torch => [rows, rows],
+            Source::Keras => [rows, 0],
+            Source::Onnx => [2 * rows, 0],
         };
-        let bias_len = if has_bias { GATES * hidden } else { 0 };
+        let (bias, [bias_ih, bias_hh]) =
+            self.bias.map_or((<(&[f32], &[f32])>::default(), [0, 0]), |bias| (bias, bias_lens));
+        let hr = sizes.proj.map_or(0, |proj| proj * sizes.hidden);
         let tensors = [
-            ("weight_ih", self.weight_ih, GATES * hidden * input),
-            ("weight_hh", self.weight_hh, GATES * hidden * hidden),
-            ("bias_ih", bias_ih, bias_len),
-            ("bias_hh", bias_hh, bias_len),
+            (names[0], self.weight_ih, rows * sizes.input),
+            (names[1], self.weight_hh, rows * sizes.output()),
+            (names[2], bias.0, bias_ih),
+            (names[3], bias.1, bias_hh),
+            ("weight_hr", self.weight_hr.unwrap_or_default(), hr),
         ];
         for (tensor, values, expected) in tensors {
             if values.len() != expected {
@@ -78,23 +152,69 @@ impl<'a> LstmWeights<'a> {
         Ok(())
     }
 
-    /// Writes checked weights to their places in `lines`, which must be all zero where no weight goes.
-    pub(crate) fn pack(&self, input: usize, hidden: usize, lines: &mut [Line]) {
-        let mut put = |column, row: usize, value: f32| {
-            let (gate, unit) = (row / hidden, row % hidden);
-            let (line, lane) = place(input, hidden, column, gate, unit);
-            lines[line][lane] = scale(gate) * value;
+    /// `(bias_ih, bias_hh)` of a gate and unit of checked tensors.
+    pub(crate) fn bias(&self, hidden: usize, gate: usize, unit: usize) -> Option<[f32; 2]> {
+        let (first, second) = self.bias?;
+        let row = self.source.gate(gate) * hidden + unit;
+        Some(match self.source {
+            Source::Torch => [first[row], second[row]],
+            Source::Keras => [first[row], 0.0],
+            Source::Onnx => [first[row], first[GATES * hidden + row]],
+        })
+    }
+
+    /// The weight of checked tensors from x, or from h behind it, to a gate and unit.
+    pub(crate) fn weight(&self, sizes: Sizes, gate: usize, unit: usize, column: usize) -> f32 {
+        let rows = GATES * sizes.hidden;
+        let row = self.source.gate(gate) * sizes.hidden + unit;
+        let (tensor, columns, column) = if column < sizes.input {
+            (self.weight_ih, sizes.input, column)
+        } else {
+            (self.weight_hh, sizes.output(), column - sizes.input)
         };
-        for row in 0..GATES * hidden {
-            if let Some((bias_ih, bias_hh)) = self.bias {
-                put(0, row, bias_ih[row] + bias_hh[row]);
+        if self.source == Source::Keras { tensor[column * rows + row] } else { tensor[row * columns + column] }
+    }
+
+    /// `weight_hr`, empty without a projection.
+    pub(crate) fn weight_hr(&self) -> &'a [f32] {
+        self.weight_hr.unwrap_or_default()
+    }
+
+    /// Writes checked weights to their places in `lines`, which must be all zero where no weight goes.
+    pub(crate) fn pack(&self, sizes: Sizes, lines: &mut [Line]) {
+        let columns = sizes.columns();
+        for gate in 0..GATES {
+            for unit in 0..sizes.hidden {
+                let mut put = |column, value: f32| {
+                    let (line, lane) = place(columns, sizes.hidden, column, gate, unit);
+                    lines[line].0[lane] = scale(gate) * value;
+                };
+                if let Some([bias_ih, bias_hh]) = self.bias(sizes.hidden, gate, unit) {
+                    put(0, bias_ih + bias_hh);
+                }
+                for column in 1..columns {
+                    put(column, self.weight(sizes, gate, unit, column - 1));
+                }
             }
-            for k in 0..input {
-                put(1 + k, row, self.weight_ih[row * input + k]);
-            }
-            for k in 0..hidden {
-                put(1 + input + k, row, self.weight_hh[row * hidden + k]);
-            }
+        }
+    }
+}
+
+impl Source {
+    /// Which gate of the source is gate 0..4 of i, f, g, o.
+    const fn gate(self, gate: usize) -> usize {
+        match self {
+            Self::Torch | Self::Keras => gate,
+            Self::Onnx => [0, 2, 3, 1][gate],
+        }
+    }
+
+    /// Input weights, recurrent weights, two biases.
+    const fn names(self) -> [&'static str; 4] {
+        match self {
+            Self::Torch => ["weight_ih", "weight_hh", "bias_ih", "bias_hh"],
+            Self::Keras => ["kernel", "recurrent_kernel", "bias", "bias"],
+            Self::Onnx => ["W", "R", "B", "B"],
         }
     }
 }

@@ -1,0 +1,62 @@
+//! `torch.nn.LSTMCell` with sizes known at run time.
+
+use super::{Input, Lstm, LstmConfig, Workspace};
+use crate::error::Error;
+use crate::isa::Isa;
+use crate::weights::LstmWeights;
+
+/// One time step with sizes known at run time, with the semantics of
+/// [`torch.nn.LSTMCell`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html). Where the sizes are
+/// known when you compile, [`lstm_cell!`](crate::lstm_cell) is faster.
+///
+/// ```
+/// use lstm_kernels::lstm::Workspace;
+/// use lstm_kernels::{LstmCellDyn, LstmWeights};
+///
+/// let (w_ih, w_hh, b) = ([0.1; 80 * 10], [0.1; 80 * 20], [0.0; 80]);
+/// let cell = LstmCellDyn::new(10, 20, &LstmWeights::torch(&w_ih, &w_hh, Some((&b, &b))))?;
+///
+/// // torch: h, c = cell(x, (h, c)), for a batch of three
+/// let (mut h, mut c, mut workspace) = ([0.0; 3 * 20], [0.0; 3 * 20], Workspace::new());
+/// for x in [[0.5; 3 * 10], [-0.5; 3 * 10]] {
+///     cell.step(&x, &mut h, &mut c, &mut workspace)?;
+/// }
+/// # Ok::<(), lstm_kernels::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LstmCellDyn(Lstm);
+
+impl LstmCellDyn {
+    /// A cell on the fastest instruction set that [`Isa::detect`] finds, with or without bias as the weights have it.
+    ///
+    /// # Errors
+    /// As [`Lstm::new`].
+    pub fn new(input_size: usize, hidden_size: usize, weights: &LstmWeights<'_>) -> Result<Self, Error> {
+        Self::with_isa(input_size, hidden_size, weights, Isa::detect()?)
+    }
+
+    /// A cell on a given instruction set.
+    ///
+    /// # Errors
+    /// As [`Lstm::with_isa`].
+    pub fn with_isa(input_size: usize, hidden_size: usize, weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
+        let config = LstmConfig::new(input_size, hidden_size).bias(weights.has_bias());
+        Ok(Self(Lstm::with_isa(config, core::slice::from_ref(weights), isa)?))
+    }
+
+    /// The instruction set that it runs on.
+    pub const fn isa(&self) -> Isa {
+        self.0.isa()
+    }
+
+    /// One time step of a batch, whose size is that of `h`: x `[batch, input_size]`, h and c `[batch, hidden_size]`;
+    /// for one stream without `batch`. No allocation, once `workspace` has seen a batch of this size.
+    ///
+    /// # Errors
+    /// Slices whose lengths do not belong together; nothing has changed then.
+    pub fn step(&self, x: &[f32], h: &mut [f32], c: &mut [f32], workspace: &mut Workspace) -> Result<(), Error> {
+        let LstmConfig { input_size, hidden_size, .. } = *self.0.config();
+        let batch = usize::max(h.len() / hidden_size, 1);
+        workspace.step(&self.0, Input::new(x, &[1, batch, input_size]), (h, c))
+    }
+}

@@ -1,0 +1,131 @@
+//! What goes in and what comes out: slices with shapes, as PyTorch has them.
+
+use alloc::vec::Vec;
+
+use super::LstmConfig;
+use crate::error::Error;
+
+/// A batch of sequences, row-major: `[steps, batch, input_size]`, `[batch, steps, input_size]` with `batch_first`,
+/// or `[steps, input_size]`, unbatched.
+///
+/// ```
+/// use lstm_kernels::lstm::Input;
+/// let x = [0.0; 5 * 3 * 10];
+/// let same_length = Input::new(&x, &[5, 3, 10]);
+/// // As `pack_padded_sequence(x, lengths, enforce_sorted=False)`: what lies behind a sequence's end is not read.
+/// let of_lengths = Input::new(&x, &[5, 3, 10]).lengths(&[2, 5, 1]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    pub(super) data: &'a [f32],
+    shape: &'a [usize],
+    pub(super) lengths: Option<&'a [usize]>,
+}
+
+impl<'a> Input<'a> {
+    /// Sequences of one length.
+    pub const fn new(data: &'a [f32], shape: &'a [usize]) -> Self {
+        Self { data, shape, lengths: None }
+    }
+
+    /// Gives each sequence a length of its own, in time steps, from 1 to `steps`; in any order.
+    pub const fn lengths(self, lengths: &'a [usize]) -> Self {
+        Self { lengths: Some(lengths), ..self }
+    }
+}
+
+/// An owned tensor, row-major.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tensor {
+    /// The elements.
+    pub data: Vec<f32>,
+    /// The sizes of the dimensions.
+    pub shape: Vec<usize>,
+}
+
+/// What [`Lstm::forward`](super::Lstm::forward) returns, each tensor in PyTorch's shape.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Output {
+    /// The last layer's h at every time step: the input's shape with `directions * h_size` as its last dimension.
+    /// Zero behind a sequence's end.
+    pub output: Tensor,
+    /// Every layer's and direction's last h: `[directions * num_layers, batch, h_size]`, without `batch` if the input
+    /// had none.
+    pub h_n: Tensor,
+    /// Every layer's and direction's last c: `[directions * num_layers, batch, hidden_size]`, likewise.
+    pub c_n: Tensor,
+}
+
+/// The sizes of an input, and where its rows lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub(super) steps: usize,
+    pub(super) batch: usize,
+    pub(super) batched: bool,
+    batch_first: bool,
+}
+
+impl Extent {
+    /// Reads and checks an input's shape, length and lengths.
+    pub(super) fn new(config: &LstmConfig, input: &Input<'_>) -> Result<Self, Error> {
+        let batch_first = config.batch_first;
+        let (steps, batch, batched, size) = match *input.shape {
+            [steps, size] => (steps, 1, false, size),
+            [batch, steps, size] if batch_first => (steps, batch, true, size),
+            [steps, batch, size] => (steps, batch, true, size),
+            _ => return Err(wrong_shape(config, input.shape)),
+        };
+        if size != config.input_size || steps == 0 || batch == 0 {
+            return Err(wrong_shape(config, input.shape));
+        }
+        let expected = if batched { [input.shape[0], input.shape[1], size] } else { [1, steps, size] };
+        check_elements("input", input.data.len(), expected)?;
+        let extent = Self { steps, batch, batched, batch_first };
+        if let Some(lengths) = input.lengths {
+            if lengths.len() != batch {
+                let what = ("lengths", "the batch");
+                return Err(Error::LengthMismatch { what, left: lengths.len(), right: batch });
+            }
+            let wrong = |length: &usize| *length == 0 || *length > steps;
+            if let Some(sequence) = lengths.iter().position(wrong) {
+                return Err(Error::WrongSequenceLength { sequence, steps, found: lengths[sequence] });
+            }
+        }
+        Ok(extent)
+    }
+
+    /// The place of a row: `row * size` is its first element.
+    pub(super) const fn row(&self, time: usize, stream: usize) -> usize {
+        if self.batch_first { stream * self.steps + time } else { time * self.batch + stream }
+    }
+
+    /// The input's shape with another last dimension.
+    pub(super) fn shape(&self, size: usize) -> Vec<usize> {
+        let [first, second] = if self.batch_first { [self.batch, self.steps] } else { [self.steps, self.batch] };
+        if self.batched { alloc::vec![first, second, size] } else { alloc::vec![self.steps, size] }
+    }
+}
+
+/// Whether a tensor of a shape has `found` elements.
+pub(super) fn check_elements(tensor: &'static str, found: usize, expected: [usize; 3]) -> Result<(), Error> {
+    let product = expected.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+    if product == Some(found) { Ok(()) } else { Err(Error::WrongElements { tensor, expected, found }) }
+}
+
+fn wrong_shape(config: &LstmConfig, shape: &[usize]) -> Error {
+    let mut found = [0; 4];
+    for (found, size) in found.iter_mut().zip(shape) {
+        *found = *size;
+    }
+    Error::WrongShape {
+        tensor: "input",
+        expected: if config.batch_first {
+            "[batch, steps, input_size] or [steps, input_size], nothing zero,"
+        } else {
+            "[steps, batch, input_size] or [steps, input_size], nothing zero,"
+        },
+        size: config.input_size,
+        found,
+        dimensions: shape.len(),
+    }
+}

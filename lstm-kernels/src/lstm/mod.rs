@@ -1,0 +1,163 @@
+//! Whole sequences, with the semantics of
+//! [`torch.nn.LSTM`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html) and sizes known at run time.
+//!
+//! [`Lstm`] holds the packed weights of all layers and directions. From the simplest call to the fastest:
+//! - [`Lstm::forward`] takes a slice with its shape and returns output, `h_n` and `c_n`;
+//! - [`Lstm::forward_into`] writes into your slices and works in a [`Workspace`]: no allocation;
+//! - [`Lstm::stream`] and [`Lstm::advance`] take the sequences in pieces;
+//! - [`LstmCellDyn`] is `torch.nn.LSTMCell`: one time step.
+//!
+//! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
+//! after layer), on every instruction set, for every batch and every way to cut a sequence into pieces.
+
+mod cell_dyn;
+mod config;
+mod input;
+mod layer;
+mod stream;
+mod workspace;
+
+use alloc::vec::Vec;
+
+pub use cell_dyn::LstmCellDyn;
+pub use config::LstmConfig;
+pub use input::{Input, Output, Tensor};
+pub use stream::Stream;
+pub use workspace::Workspace;
+
+use crate::error::Error;
+use crate::isa::{Isa, Token};
+use crate::weights::LstmWeights;
+use input::{Extent, check_elements};
+use layer::Layer;
+
+/// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.
+///
+/// ```
+/// use lstm_kernels::lstm::Input;
+/// use lstm_kernels::{Lstm, LstmConfig, LstmWeights};
+///
+/// // torch: rnn = torch.nn.LSTM(10, 20, 2)
+/// let (w_ih_l0, w_ih_l1, w_hh, b) = ([0.1; 80 * 10], [0.1; 80 * 20], [0.1; 80 * 20], [0.0; 80]);
+/// let weights = [
+///     LstmWeights::torch(&w_ih_l0, &w_hh, Some((&b, &b))),
+///     LstmWeights::torch(&w_ih_l1, &w_hh, Some((&b, &b))),
+/// ];
+/// let rnn = Lstm::new(LstmConfig::new(10, 20).num_layers(2), &weights)?;
+///
+/// // torch: output, (h_n, c_n) = rnn(torch.ones(5, 3, 10), (h_0, c_0))
+/// let (x, h_0, c_0) = ([1.0; 5 * 3 * 10], [0.0; 2 * 3 * 20], [0.0; 2 * 3 * 20]);
+/// let result = rnn.forward(Input::new(&x, &[5, 3, 10]), Some((&h_0, &c_0)))?;
+/// assert_eq!(result.output.shape, [5, 3, 20]);
+/// assert_eq!(result.h_n.shape, [2, 3, 20]);
+/// # Ok::<(), lstm_kernels::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lstm {
+    config: LstmConfig,
+    token: Token,
+    /// Layer by layer, the forward direction first.
+    layers: Vec<Layer>,
+}
+
+impl Lstm {
+    /// An LSTM on the fastest instruction set that [`Isa::detect`] finds. `weights`: layer by layer, and of each
+    /// layer the forward direction, then the reverse one if there is one.
+    ///
+    /// # Errors
+    /// What [`with_isa`](Self::with_isa) and [`Isa::detect`] refuse.
+    pub fn new(config: LstmConfig, weights: &[LstmWeights<'_>]) -> Result<Self, Error> {
+        Self::with_isa(config, weights, Isa::detect()?)
+    }
+
+    /// An LSTM on a given instruction set.
+    ///
+    /// # Errors
+    /// An option that `torch.nn.LSTM` refuses; another number of weights than layers times directions; a tensor of
+    /// the wrong length, a NaN or infinite weight, a missing or unexpected bias or projection; an instruction set
+    /// that this CPU lacks.
+    pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
+        config.check()?;
+        let token = Token::new(isa)?;
+        if weights.len() != config.cells() {
+            return Err(Error::WrongLayers { expected: config.cells(), found: weights.len() });
+        }
+        let sizes = |cell: usize| config.sizes(cell / config.directions());
+        for (cell, weights) in weights.iter().enumerate() {
+            weights.check(sizes(cell), config.bias)?;
+        }
+        let layers = weights.iter().enumerate().map(|(cell, weights)| Layer::new(weights, sizes(cell))).collect();
+        Ok(Self { config, token, layers })
+    }
+
+    /// The options.
+    pub const fn config(&self) -> &LstmConfig {
+        &self.config
+    }
+
+    /// The instruction set that it runs on.
+    pub const fn isa(&self) -> Isa {
+        self.token.isa()
+    }
+
+    /// Runs a batch of sequences from the states `(h_0, c_0)`, `[directions * num_layers, batch, h_size]` and
+    /// `[directions * num_layers, batch, hidden_size]` (without `batch` if the input has none), or from zero.
+    ///
+    /// # Errors
+    /// An input of the wrong shape or lengths, states of another number of elements.
+    pub fn forward(&self, input: Input<'_>, initial: Option<(&[f32], &[f32])>) -> Result<Output, Error> {
+        let extent = Extent::new(&self.config, &input)?;
+        let (h_size, c_size) = (self.config.h_size(), self.config.hidden_size);
+        let tensor = |shape: Vec<usize>| Tensor { data: alloc::vec![0.0; shape.iter().product()], shape };
+        let state = |size| {
+            let cells = self.config.cells();
+            tensor(if extent.batched { alloc::vec![cells, extent.batch, size] } else { alloc::vec![cells, size] })
+        };
+        let mut result =
+            Output { output: tensor(extent.shape(self.config.output_size())), h_n: state(h_size), c_n: state(c_size) };
+        if let Some((h_0, c_0)) = initial {
+            self.check_states(("h_0", h_0.len()), ("c_0", c_0.len()), extent.batch)?;
+            result.h_n.data.copy_from_slice(h_0);
+            result.c_n.data.copy_from_slice(c_0);
+        }
+        let states = (&mut result.h_n.data[..], &mut result.c_n.data[..]);
+        self.forward_into(input, states, &mut result.output.data, &mut Workspace::new())?;
+        Ok(result)
+    }
+
+    /// [`forward`](Self::forward) into given memory: `(h, c)` hold `(h_0, c_0)` before and `(h_n, c_n)` after.
+    /// No allocation, if `workspace` comes from [`workspace`](Self::workspace) or has seen such an input before.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and an `output` of another number of elements; nothing has changed then.
+    pub fn forward_into(
+        &self,
+        input: Input<'_>,
+        (h, c): (&mut [f32], &mut [f32]),
+        output: &mut [f32],
+        workspace: &mut Workspace,
+    ) -> Result<(), Error> {
+        let extent = Extent::new(&self.config, &input)?;
+        self.check_states(("h", h.len()), ("c", c.len()), extent.batch)?;
+        check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
+        workspace.prepare(self, extent.steps, extent.batch);
+        workspace.sort(extent.steps, input.lengths);
+        workspace.set_states(self, h, c);
+        workspace.run(self, extent, &input, output);
+        workspace.states(self, h, c);
+        Ok(())
+    }
+
+    /// Memory for inputs of up to `steps` time steps and `batch` sequences.
+    pub fn workspace(&self, steps: usize, batch: usize) -> Workspace {
+        let mut workspace = Workspace::new();
+        workspace.prepare(self, steps.max(1), batch.max(1));
+        workspace
+    }
+
+    fn check_states(&self, h: (&'static str, usize), c: (&'static str, usize), batch: usize) -> Result<(), Error> {
+        let cells = self.config.cells();
+        check_elements(h.0, h.1, [cells, batch, self.config.h_size()])?;
+        check_elements(c.0, c.1, [cells, batch, self.config.hidden_size])
+    }
+}

@@ -1,0 +1,104 @@
+//! Sequences that arrive in pieces.
+
+use alloc::vec::Vec;
+
+use super::input::{Extent, Input, check_elements};
+use super::workspace::Workspace;
+use super::{Lstm, LstmConfig};
+use crate::error::Error;
+
+/// The state of all layers for a batch of sequences that arrive in pieces, and the memory to work in. Made by
+/// [`Lstm::stream`].
+#[derive(Clone, Debug)]
+pub struct Stream {
+    config: LstmConfig,
+    batch: usize,
+    workspace: Workspace,
+}
+
+impl Stream {
+    /// The number of sequences.
+    pub const fn batch(&self) -> usize {
+        self.batch
+    }
+}
+
+impl Lstm {
+    /// The start of a batch of sequences, from the states `(h_0, c_0)`, `[num_layers, batch, h_size]` and
+    /// `[num_layers, batch, hidden_size]`, or from zero.
+    ///
+    /// ```
+    /// use lstm_kernels::lstm::Input;
+    /// use lstm_kernels::{Lstm, LstmConfig, LstmWeights};
+    /// # let (w_ih, w_hh) = ([0.1; 8 * 3], [0.2; 8 * 2]);
+    /// let config = LstmConfig::new(3, 2).bias(false);
+    /// let lstm = Lstm::new(config, &[LstmWeights::torch(&w_ih, &w_hh, None)])?;
+    ///
+    /// let mut stream = lstm.stream(1, None)?;
+    /// let mut out = [0.0; 4 * 2];
+    /// let x = [0.5; 4 * 3];
+    /// lstm.advance(&mut stream, Input::new(&x[..3], &[1, 1, 3]), &mut out[..2])?; // one step
+    /// lstm.advance(&mut stream, Input::new(&x[3..], &[3, 1, 3]), &mut out[2..])?; // three
+    /// // The same bits as all at once.
+    /// assert_eq!(lstm.forward(Input::new(&x, &[4, 1, 3]), None)?.output.data, out);
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::BidirectionalStream`]; an empty batch; states of another number of elements.
+    pub fn stream(&self, batch: usize, initial: Option<(&[f32], &[f32])>) -> Result<Stream, Error> {
+        if self.config.bidirectional {
+            return Err(Error::BidirectionalStream);
+        }
+        if batch == 0 {
+            return Err(Error::InvalidOption { option: "batch", expected: "at least 1" });
+        }
+        let mut workspace = Workspace::new();
+        if let Some((h, c)) = initial {
+            self.check_states(("h_0", h.len()), ("c_0", c.len()), batch)?;
+        }
+        workspace.prepare(self, 1, batch);
+        if let Some((h, c)) = initial {
+            workspace.set_states(self, h, c);
+        }
+        Ok(Stream { config: self.config, batch, workspace })
+    }
+
+    /// Takes the next time steps of all sequences of a stream, any number of them, and writes the output, of the
+    /// input's shape with `h_size` as its last dimension. The bits of all pieces together are those of
+    /// [`forward`](Self::forward) on the whole, wherever it is cut.
+    ///
+    /// No allocation, unless a piece is longer than every one before it.
+    ///
+    /// # Errors
+    /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM of other
+    /// sizes. The stream has not changed then.
+    pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
+        if stream.config != self.config {
+            return Err(Error::ForeignStream);
+        }
+        let extent = Extent::new(&self.config, &input)?;
+        if extent.batch != stream.batch || input.lengths.is_some() {
+            let what = ("the input's batch (all of one length)", "the stream's batch");
+            return Err(Error::LengthMismatch { what, left: extent.batch, right: stream.batch });
+        }
+        check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
+        stream.workspace.reserve(self, extent.steps, extent.batch);
+        stream.workspace.sort(extent.steps, None);
+        stream.workspace.run(self, extent, &input, output);
+        Ok(())
+    }
+
+    /// The states of a stream now: `h_n` and `c_n`, in PyTorch's shapes `[num_layers, batch, h_size]` and
+    /// `[num_layers, batch, hidden_size]`.
+    pub fn stream_states(&self, stream: &Stream) -> Result<(Vec<f32>, Vec<f32>), Error> {
+        if stream.config != self.config {
+            return Err(Error::ForeignStream);
+        }
+        let rows = self.config.cells() * stream.batch;
+        let mut states =
+            (alloc::vec![0.0; rows * self.config.h_size()], alloc::vec![0.0; rows * self.config.hidden_size]);
+        stream.workspace.states(self, &mut states.0, &mut states.1);
+        Ok(states)
+    }
+}
