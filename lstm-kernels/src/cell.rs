@@ -1,5 +1,6 @@
 //! What a struct made by `lstm_cell!` holds and calls: packed weights and the token of a kernel.
 
+use crate::element::Element;
 use crate::error::Error;
 use crate::isa::{Isa, Token};
 use crate::kernel::{Run, Step, StepBatch, Weights};
@@ -15,14 +16,31 @@ use crate::weights::{LstmWeights, Sizes};
 /// whether the weights must have a bias.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct Cell<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
-{
-    lines: [Line; LEN],
+pub struct Cell<
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const LINES: usize,
+    const LEN: usize,
+    const BIAS: bool,
+> {
+    bias: [Line; LINES],
+    columns: [E::Line; LEN],
     token: Token,
 }
 
-impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
-    Cell<I, H, HP, LAST, LEN, BIAS>
+impl<
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const LINES: usize,
+    const LEN: usize,
+    const BIAS: bool,
+> Cell<E, I, H, HP, LAST, LINES, LEN, BIAS>
 {
     /// The number of inputs.
     pub const INPUT: usize = I;
@@ -32,7 +50,12 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     const SIZES: Sizes = Sizes { input: I, hidden: H, proj: None };
 
     const CONSISTENT: () = assert!(
-        I > 0 && H > 0 && HP == layout::padded(H) && LAST == layout::last_group(H) && LEN == layout::tensor_lines(I, H),
+        I > 0
+            && H > 0
+            && HP == layout::padded(H)
+            && LAST == layout::last_group(H)
+            && LINES == layout::lines(H)
+            && LEN == layout::tensor_lines(I, H),
         "these sizes do not belong together: let `lstm_cell!` compute them"
     );
 
@@ -53,8 +76,8 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
         weights.check(Self::SIZES, BIAS)?;
-        let mut cell = Self { lines: [Line::ZERO; LEN], token };
-        weights.pack(Self::SIZES, &mut cell.lines);
+        let mut cell = Self { bias: [Line::ZERO; LINES], columns: [E::ZERO; LEN], token };
+        weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
         Ok(cell)
     }
 
@@ -82,11 +105,12 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
         // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. Both
         // fields are written before `assume_init`: `lines` with zero bytes, each the f32 0.0, and `token`.
         let mut cell = unsafe {
-            (&raw mut (*fields).lines).write_bytes(0, 1);
+            (&raw mut (*fields).bias).write_bytes(0, 1);
+            (&raw mut (*fields).columns).write_bytes(0, 1);
             (&raw mut (*fields).token).write(token);
             cell.assume_init()
         };
-        weights.pack(Self::SIZES, &mut cell.lines);
+        weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
         Ok(cell)
     }
 
@@ -134,8 +158,8 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     }
 
     #[inline(always)]
-    fn weights(&self) -> Weights<'_, I, H, LAST> {
-        Weights(&self.lines)
+    fn weights(&self) -> Weights<'_, E, I, H, LAST> {
+        Weights { bias: &self.bias, columns: &self.columns }
     }
 }
 

@@ -39,134 +39,109 @@
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
 //! infinity) that no other lane ever reads.
 
-use crate::activation::{Quotient, quotient};
+use core::hint::black_box;
+
+use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
+use crate::element::Element;
 use crate::layout::{GROUP_LINES, Line};
 use crate::simd::{Op, Section, Simd, Split, Vector};
 use crate::state::State;
 
+/// Writes a loop over `0..$count`, a constant of at most 12, out: the arrays that it indexes can then live in
+/// registers, which a loop would leave to the compiler's luck. (Nor closures, as in `array::map`: a closure's body is
+/// not certain to be inlined, and outside of the kernel it would be compiled without the instruction set.)
+macro_rules! each {
+    ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
+    (@ $n:ident $count:expr => $body:block, $($index:literal)*) => {
+        $( if const { $index < $count } { let $n: usize = $index; $body } )*
+    };
+}
+
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
-#[derive(Clone, Copy)]
-pub(crate) struct Weights<'a, const I: usize, const H: usize, const LAST: usize>(pub(crate) &'a [Line]);
+pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
+    /// A column of lines.
+    pub(crate) bias: &'a [Line],
+    /// Group by group: a column of lines for each input, then one for each unit.
+    pub(crate) columns: &'a [E::Line],
+}
+
+impl<E: Element, const I: usize, const H: usize, const LAST: usize> Copy for Weights<'_, E, I, H, LAST> {}
+
+impl<E: Element, const I: usize, const H: usize, const LAST: usize> Clone for Weights<'_, E, I, H, LAST> {
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
 
 /// One step of `T` streams.
 #[inline(always)]
-pub(crate) fn step<S: Simd, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>(
+pub(crate) fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>(
     simd: S,
-    weights: Weights<'_, I, H, LAST>,
+    weights: Weights<'_, E, I, H, LAST>,
     x: [&[f32; I]; T],
     states: &mut [State<H, HP>; T],
-) {
-    let columns = 1 + I + H;
-    let last_units = LAST * 4;
-    let (full, last) = weights.0.split_at(weights.0.len() - columns * LAST);
-    if HP == last_units {
+) where
+    S: Simd,
+    E: Element,
+{
+    let (bias, last_bias) = weights.bias.split_at(weights.bias.len() - LAST);
+    let (full, last) = weights.columns.split_at(weights.columns.len() - (I + H) * LAST);
+    if HP == LAST * 4 {
         // One group: nothing reads h after its sums, so the new h may overwrite it at once.
-        let z = group_sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
-        for (z, state) in z.iter().zip(states) {
-            let (h, c) = state.lanes_mut();
-            activate(simd, z, h, c);
-        }
+        let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, states.each_ref().map(State::h));
+        each!(t < T => {
+            let (h, c) = states[t].lanes_mut();
+            if const { T == 1 && LAST <= 5 } {
+                activate::<S, LAST, true>(simd, &z[t], h, c);
+            } else {
+                activate::<S, LAST, false>(simd, &z[t], h, c);
+            }
+        });
     } else {
         let mut next = [[0.0; HP]; T];
         let mut first = 0;
-        for group in full.chunks_exact(columns * GROUP_LINES) {
-            let z = group_sums::<S, I, H, GROUP_LINES, T>(simd, group, x, states.each_ref().map(State::h));
-            for (t, z) in z.iter().enumerate() {
-                activate(simd, z, &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
-            }
+        for (bias, group) in bias.chunks_exact(GROUP_LINES).zip(full.chunks_exact((I + H) * GROUP_LINES)) {
+            let z = sums::<S, E, I, H, GROUP_LINES, T>(simd, bias, group, x, states.each_ref().map(State::h));
+            each!(t < T => {
+                activate::<S, GROUP_LINES, false>(simd, &z[t], &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
+            });
             first += GROUP_LINES * 4;
         }
-        let z = group_sums::<S, I, H, LAST, T>(simd, last, x, states.each_ref().map(State::h));
-        for (t, z) in z.iter().enumerate() {
-            activate(simd, z, &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
+        let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, states.each_ref().map(State::h));
+        each!(t < T => {
+            activate::<S, LAST, false>(simd, &z[t], &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
             *states[t].lanes_mut().0 = next[t];
-        }
+        });
     }
 }
 
 /// The pre-activations of one group of `R` lines, for `T` streams.
 #[inline(always)]
-fn group_sums<S: Simd, const I: usize, const H: usize, const R: usize, const T: usize>(
+fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, const T: usize>(
     simd: S,
-    group: &[Line],
+    bias: &[Line],
+    columns: &[E::Line],
     x: [&[f32; I]; T],
     h: [&[f32; H]; T],
 ) -> [[S::Row; R]; T] {
-    let (columns, _) = group.as_chunks::<R>();
-    let ([bias, columns @ ..], (mut xs, mut hs)) = (columns, ([&[][..]; T], [&[][..]; T])) else {
-        return [[S::Row::splat(simd, 0.0); R]; T];
-    };
-    for t in 0..T {
-        (xs[t], hs[t]) = (x[t], h[t]);
-    }
-    let (w_ih, w_hh) = columns.split_at(I);
-    let start = Start { even: [bias; T], odd: [&[Line::ZERO; R]; T], folded: false };
-    join(simd, sums(simd, start, [Part { columns: w_ih, inputs: xs }, Part { columns: w_hh, inputs: hs }]))
-}
-
-/// Columns of a group of `R` lines, and for each of `T` streams the inputs that they are multiplied by.
-#[derive(Clone, Copy)]
-pub(crate) struct Part<'a, const R: usize, const T: usize> {
-    pub(crate) columns: &'a [[Line; R]],
-    pub(crate) inputs: [&'a [f32]; T],
-}
-
-impl<const R: usize, const T: usize> Part<'_, R, T> {
-    /// No columns.
-    pub(crate) const NONE: Self = Self { columns: &[], inputs: [&[]; T] };
-}
-
-/// What the two chains of each stream start from: the bias and zero, or what x's part left if that was computed
-/// for many steps at once.
-#[derive(Clone, Copy)]
-pub(crate) struct Start<'a, const R: usize, const T: usize> {
-    pub(crate) even: [&'a [Line; R]; T],
-    pub(crate) odd: [&'a [Line; R]; T],
-    /// Whether they were folded into a sum already.
-    pub(crate) folded: bool,
-}
-
-/// The even and the odd chain of `T` streams.
-pub(crate) type Chains<V, const R: usize, const T: usize> = [[[V; R]; T]; 2];
-
-/// For each of `T` streams both chains over both parts' columns times their inputs, in the order that the top of
-/// the file gives.
-#[inline(always)]
-pub(crate) fn sums<S: Simd, const R: usize, const T: usize>(
-    simd: S,
-    start: Start<'_, R, T>,
-    parts: [Part<'_, R, T>; 2],
-) -> Chains<S::Row, R, T> {
-    let mut out = [[[S::Row::splat(simd, 0.0); R]; T]; 2];
+    let mut out = [[S::Row::splat(simd, 0.0); R]; T];
+    let (w_ih, w_hh) = columns.split_at(I * R);
     // A loop would leave it to the compiler to see that `out` can live in registers.
     macro_rules! tiles {
         ($($first:literal)*) => { $( tiles!(@ $first 1); tiles!(@ $first 2); tiles!(@ $first 3); tiles!(@ $first 4); )* };
         (@ $first:literal $lines:literal) => {
             if const { tile_lines(S::ACCUMULATORS, R, T, $first) == $lines } {
-                simd.section(Tile::<S, R, $lines, T> { first: $first, start, parts, out: &mut out });
+                simd.section(Tile::<S, E, I, H, R, $lines, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut out });
             }
         };
     }
-    if const { 2 * R * T <= S::ACCUMULATORS } {
-        simd.section(Tile::<S, R, R, T> { first: 0, start, parts, out: &mut out });
+    if const { chains(H, R) * R * T <= S::ACCUMULATORS } {
+        simd.section(Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out });
     } else {
         tiles!(0 1 2 3 4 5 6 7 8 9 10 11);
     }
     out
-}
-
-/// z = even + odd.
-#[inline(always)]
-pub(crate) fn join<S: Simd, const R: usize, const T: usize>(
-    simd: S,
-    [mut even, odd]: Chains<S::Row, R, T>,
-) -> [[S::Row; R]; T] {
-    for t in 0..T {
-        for n in 0..R {
-            even[t][n] = even[t][n].add(simd, odd[t][n]);
-        }
-    }
-    even
 }
 
 /// Lines of the tile that starts at line `first` of `lines`; 0 if none does.
@@ -176,7 +151,7 @@ const fn tile_lines(accumulators: usize, lines: usize, streams: usize, first: us
         fit @ 1..4 => fit,
         _ => 4,
     };
-    if first >= lines || first % most != 0 {
+    if first >= lines || !first.is_multiple_of(most) {
         0
     } else if lines - first < most {
         lines - first
@@ -186,223 +161,323 @@ const fn tile_lines(accumulators: usize, lines: usize, streams: usize, first: us
 }
 
 /// `N` of the `R` lines of each stream's z, from line `first` on: what is computed in registers at a time.
-struct Tile<'a, S: Simd, const R: usize, const N: usize, const T: usize> {
+struct Tile<'a, S: Simd, E: Element, const I: usize, const H: usize, const R: usize, const N: usize, const T: usize> {
     first: usize,
-    start: Start<'a, R, T>,
-    parts: [Part<'a, R, T>; 2],
-    out: &'a mut Chains<S::Row, R, T>,
+    bias: &'a [Line],
+    w_ih: &'a [E::Line],
+    w_hh: &'a [E::Line],
+    x: [&'a [f32; I]; T],
+    h: [&'a [f32; H]; T],
+    out: &'a mut [[S::Row; R]; T],
 }
 
-impl<S: Simd, const R: usize, const N: usize, const T: usize> Section<S> for Tile<'_, S, R, N, T> {
+impl<S, E, const I: usize, const H: usize, const R: usize, const N: usize, const T: usize> Section<S>
+    for Tile<'_, S, E, I, H, R, N, T>
+where
+    S: Simd,
+    E: Element,
+{
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { first, start, parts, out } = self;
-        let zero = [[[S::Row::splat(simd, 0.0); N]; T]; 2];
-        let (mut chains, mut sums) = (zero, zero);
-        for t in 0..T {
-            for n in 0..N {
-                chains[0][t][n] = S::Row::load(simd, &start.even[t][first + n].0);
-                chains[1][t][n] = S::Row::load(simd, &start.odd[t][first + n].0);
-            }
+        let Self { first, bias, w_ih, w_hh, x, h, out } = self;
+        let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
+        let mut z = [[S::Row::splat(simd, 0.0); N]; T];
+        each!(t < T => {
+            (xs[t], hs[t]) = (x[t], h[t]);
+            each!(n < N => { z[t][n] = S::Row::load(simd, &bias[first + n].0); });
+        });
+        let x = Part::<E, T> { columns: w_ih, stride: R, first, inputs: xs };
+        let h = Part::<E, T> { columns: w_hh, stride: R, first, inputs: hs };
+        match const { chains(I, R) } {
+            1 => add::<S, E, N, T, 1>(simd, &mut z, x),
+            2 => add::<S, E, N, T, 2>(simd, &mut z, x),
+            _ => add::<S, E, N, T, 4>(simd, &mut z, x),
         }
-        if start.folded {
-            (chains, sums) = (sums, chains);
+        match const { chains(H, R) } {
+            1 => add::<S, E, N, T, 1>(simd, &mut z, h),
+            2 => add::<S, E, N, T, 2>(simd, &mut z, h),
+            _ => add::<S, E, N, T, 4>(simd, &mut z, h),
         }
-        let [x, h] = parts;
-        if 2 * N * T <= S::ACCUMULATORS {
-            both_chains(simd, &mut chains, &mut sums, first, x);
-            both_chains(simd, &mut chains, &mut sums, first, h);
-        } else {
-            one_chain(simd, &mut chains[0], &mut sums[0], 0, first, x);
-            one_chain(simd, &mut chains[0], &mut sums[0], 0, first, h);
-            one_chain(simd, &mut chains[1], &mut sums[1], 1, first, x);
-            one_chain(simd, &mut chains[1], &mut sums[1], 1, first, h);
-        }
-        if start.folded || x.columns.len() > BLOCK || h.columns.len() > BLOCK {
-            fold(simd, &mut chains[0], &mut sums[0]);
-            fold(simd, &mut chains[1], &mut sums[1]);
-            chains = sums;
-        }
-        for t in 0..T {
-            for n in 0..N {
-                out[0][t][first + n] = chains[0][t][n];
-                out[1][t][first + n] = chains[1][t][n];
-            }
-        }
+        each!(t < T => { each!(n < N => { out[t][first + n] = z[t][n]; }); });
     }
 }
 
-/// Columns of x or h after which a chain is folded into its sum, if there are more of them.
+/// Columns of x or h whose sum is begun anew from zero, if there are more of them than this.
 pub(crate) const BLOCK: usize = 64;
 
-/// sum += chain, chain = 0.
-#[inline(always)]
-fn fold<S: Simd, const N: usize, const T: usize>(simd: S, chain: &mut [[S::Row; N]; T], sum: &mut [[S::Row; N]; T]) {
-    for t in 0..T {
-        for n in 0..N {
-            sum[t][n] = sum[t][n].add(simd, chain[t][n]);
-            chain[t][n] = S::Row::splat(simd, 0.0);
-        }
+/// The number of chains that each sum over a part of `columns` columns consists of, in a group of `lines` lines.
+pub(crate) const fn chains(columns: usize, lines: usize) -> usize {
+    if columns < 4 {
+        1
+    } else if lines <= 3 {
+        4
+    } else {
+        2
     }
 }
 
-/// Adds all columns to both chains. The loop over pairs of columns must stay a loop: unrolled as a whole, the
-/// compiler sorts it into one long chain after another, and the processor's window fills with one of them.
+/// Columns of a group, `stride` lines each, and for each of `T` streams the inputs that they are multiplied by. What
+/// is wanted are the lines of each column from `first` on.
+pub(crate) struct Part<'a, E: Element, const T: usize> {
+    pub(crate) columns: &'a [E::Line],
+    pub(crate) stride: usize,
+    pub(crate) first: usize,
+    pub(crate) inputs: [&'a [f32]; T],
+}
+
+/// z += columns * inputs, for `N` lines of `T` streams, in `C` chains, in the order that the top of the file gives.
 #[inline(always)]
-fn both_chains<S: Simd, const R: usize, const N: usize, const T: usize>(
+fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     simd: S,
-    chains: &mut [[[S::Row; N]; T]; 2],
-    sums: &mut [[[S::Row; N]; T]; 2],
-    first: usize,
-    part: Part<'_, R, T>,
+    z: &mut [[S::Row; N]; T],
+    part: Part<'_, E, T>,
 ) {
-    for (columns, start) in part.columns.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
-        let (columns, last) = columns.as_chunks::<2>();
-        let Some((inputs, last_inputs)) = pairs(part.inputs, start, columns.len(), last.len()) else { return };
-        for (k, [even, odd]) in columns.iter().enumerate() {
-            let mut x = [[0.0; T]; 2];
-            for t in 0..T {
-                [x[0][t], x[1][t]] = inputs[t][k];
-            }
-            column(simd, &mut chains[0], first, even, x[0]);
-            column(simd, &mut chains[1], first, odd, x[1]);
-        }
-        if let [even] = last {
-            column(simd, &mut chains[0], first, even, last_inputs);
-        }
-        if part.columns.len() > BLOCK {
-            fold(simd, &mut chains[0], &mut sums[0]);
-            fold(simd, &mut chains[1], &mut sums[1]);
-        }
+    let Part { columns, stride, .. } = part;
+    if columns.len() <= BLOCK * stride {
+        *z = block::<S, E, N, T, C>(simd, *z, part);
+        return;
+    }
+    for (columns, start) in columns.chunks(BLOCK * stride).zip((0..).step_by(BLOCK)) {
+        let mut inputs = part.inputs;
+        each!(t < T => {
+            let Some(block) = part.inputs[t].get(start..start + columns.len() / stride) else { return };
+            inputs[t] = block;
+        });
+        let zero = [[S::Row::splat(simd, 0.0); N]; T];
+        let sum = block::<S, E, N, T, C>(simd, zero, Part { columns, inputs, ..part });
+        *z = join(simd, *z, sum);
     }
 }
 
-/// Adds the columns of one parity to their chain.
+/// The sum over at most [`BLOCK`] columns, with the first chain begun at `start`.
 #[inline(always)]
-fn one_chain<S: Simd, const R: usize, const N: usize, const T: usize>(
+pub(crate) fn block<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     simd: S,
-    chain: &mut [[S::Row; N]; T],
-    sum: &mut [[S::Row; N]; T],
-    parity: usize,
-    first: usize,
-    part: Part<'_, R, T>,
-) {
-    for (columns, start) in part.columns.chunks(BLOCK).zip((0..).step_by(BLOCK)) {
-        let (columns, last) = columns.as_chunks::<2>();
-        let Some((inputs, last_inputs)) = pairs(part.inputs, start, columns.len(), last.len()) else { return };
-        for (k, pair) in columns.iter().enumerate() {
+    start: [[S::Row; N]; T],
+    part: Part<'_, E, T>,
+) -> [[S::Row; N]; T] {
+    let zero = [[S::Row::splat(simd, 0.0); N]; T];
+    // As many chains together as the registers hold.
+    let together = S::ACCUMULATORS / (N * T);
+    if C == 1 {
+        pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
+    } else if C == 2 && together >= 2 {
+        pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
+    } else if C == 2 {
+        let first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+        join(simd, first, pass::<S, E, N, T, 1, C>(simd, 1, zero, &part))
+    } else if together >= 4 {
+        pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
+    } else if together >= 2 {
+        let first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
+        join(simd, first, pass::<S, E, N, T, 2, C>(simd, 2, zero, &part))
+    } else {
+        let first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+        let first = join(simd, first, pass::<S, E, N, T, 1, C>(simd, 1, zero, &part));
+        let second = pass::<S, E, N, T, 1, C>(simd, 2, zero, &part);
+        join(simd, first, join(simd, second, pass::<S, E, N, T, 1, C>(simd, 3, zero, &part)))
+    }
+}
+
+/// a + b.
+#[inline(always)]
+pub(crate) fn join<S: Simd, const N: usize, const T: usize>(
+    simd: S,
+    mut a: [[S::Row; N]; T],
+    b: [[S::Row; N]; T],
+) -> [[S::Row; N]; T] {
+    each!(t < T => { each!(n < N => { a[t][n] = a[t][n].add(simd, b[t][n]); }); });
+    a
+}
+
+/// `G` of the `C` chains, from chain `chain` on, joined. The loop over the columns must stay a loop: unrolled as a
+/// whole, the compiler sorts it into one long chain after another, and the processor's window fills with one of them.
+#[inline(always)]
+fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, const C: usize>(
+    simd: S,
+    chain: usize,
+    start: [[S::Row; N]; T],
+    part: &Part<'_, E, T>,
+) -> [[S::Row; N]; T] {
+    let &Part { columns, stride, first, inputs } = part;
+    let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; G];
+    chains[0] = start;
+    let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
+    each!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
+    let mut rounds = columns.chunks_exact(stride * C);
+    // One stream: a count that the compiler does not know keeps the loop.
+    let most = if const { T == 1 } { black_box(usize::MAX) } else { usize::MAX };
+    for (k, round) in rounds.by_ref().take(most).enumerate() {
+        each!(g < G => {
             let mut x = [0.0; T];
-            for t in 0..T {
-                x[t] = inputs[t][k][parity];
-            }
-            column(simd, chain, first, &pair[parity], x);
+            each!(t < T => { x[t] = blocks[t][k][chain + g]; });
+            column::<S, E, N, T>(simd, &mut chains[g], &round[(chain + g) * stride + first..], x);
+        });
+    }
+    let rest = rounds.remainder();
+    each!(g < G => {
+        if rest.len() > (chain + g) * stride {
+            let mut x = [0.0; T];
+            each!(t < T => { x[t] = rests[t][chain + g]; });
+            column::<S, E, N, T>(simd, &mut chains[g], &rest[(chain + g) * stride + first..], x);
         }
-        if let ([even], 0) = (last, parity) {
-            column(simd, chain, first, even, last_inputs);
-        }
-        if part.columns.len() > BLOCK {
-            fold(simd, chain, sum);
-        }
+    });
+    if G == 4 {
+        let (first, second) = (join(simd, chains[0], chains[1]), join(simd, chains[2], chains[3]));
+        join(simd, first, second)
+    } else if G == 2 {
+        join(simd, chains[0], chains[1])
+    } else {
+        chains[0]
     }
 }
 
-/// Each stream's inputs from `start` on: `count` pairs, and the one after them if `odd` is 1.
+/// chain += column * x, for each stream's x.
 #[inline(always)]
-fn pairs<const T: usize>(
-    inputs: [&[f32]; T],
-    start: usize,
-    count: usize,
-    odd: usize,
-) -> Option<([&[[f32; 2]]; T], [f32; T])> {
-    let (mut pairs, mut last) = ([&[][..]; T], [0.0; T]);
-    for t in 0..T {
-        let (all, rest) = inputs[t].get(start..start + 2 * count + odd)?.as_chunks::<2>();
-        pairs[t] = all.get(..count)?;
-        if let [x] = rest {
-            last[t] = *x;
-        }
-    }
-    Some((pairs, last))
-}
-
-/// chain += column * x, for each stream's x. (Loops instead of `array::map`: a closure's body is not certain to be
-/// inlined, and outside of the kernel it would be compiled without the instruction set.)
-#[inline(always)]
-fn column<S: Simd, const R: usize, const N: usize, const T: usize>(
+fn column<S: Simd, E: Element, const N: usize, const T: usize>(
     simd: S,
     chain: &mut [[S::Row; N]; T],
-    first: usize,
-    column: &[Line; R],
+    column: &[E::Line],
     x: [f32; T],
 ) {
     let mut broadcast = [S::Row::splat(simd, 0.0); T];
-    for t in 0..T {
-        broadcast[t] = S::Row::splat(simd, x[t]);
-    }
-    for n in 0..N {
-        let line = S::Row::load(simd, &column[first + n].0);
-        for t in 0..T {
-            chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]);
-        }
-    }
+    each!(t < T => { broadcast[t] = S::Row::splat(simd, x[t]); });
+    let column = &column[..N];
+    each!(n < N => {
+        let line = E::load(simd, &column[n]);
+        each!(t < T => { chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]); });
+    });
 }
 
 /// Applies the gates of one group to its units' h and c, which start at the slices' beginning.
 #[inline(always)]
-pub(crate) fn activate<S: Simd, const R: usize>(simd: S, z: &[S::Row; R], h: &mut [f32], c: &mut [f32]) {
-    simd.section(Gates { z, h, c });
+pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
+    simd: S,
+    z: &[S::Row; R],
+    h: &mut [f32],
+    c: &mut [f32],
+) {
+    simd.section(Gates::<S, R, FAST> { z, h, c });
 }
 
-struct Gates<'a, S: Simd, const R: usize> {
+struct Gates<'a, S: Simd, const R: usize, const FAST: bool> {
     z: &'a [S::Row; R],
     h: &'a mut [f32],
     c: &'a mut [f32],
 }
 
-impl<S: Simd, const R: usize> Section<S> for Gates<'_, S, R> {
+impl<S: Simd, const R: usize, const FAST: bool> Section<S> for Gates<'_, S, R, FAST> {
     #[inline(always)]
     fn run(self, simd: S) {
         let Self { z, mut h, mut c } = self;
-        let (blocks, folded) = z.as_chunks::<4>();
-        for block in blocks {
-            let &[i, f, g, o] = block;
-            let (i, f) = (quotient(simd, i).sigmoid(simd), quotient(simd, f).sigmoid(simd));
-            let (g, o) = (quotient(simd, g).tanh(simd), quotient(simd, o).sigmoid(simd));
-            let (Some((h16, h_rest)), Some((c16, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut())
-            else {
-                return;
-            };
-            update::<S, S::Row, 16>(simd, [i, f, g, o], h16, c16);
-            (h, c) = (h_rest, c_rest);
+        // All quotients first: they do not wait for each other, the updates after them have two divisions in a row.
+        let mut gates = [quotient::<S, S::Row, 16, FAST>(simd, z[0], &P); R];
+        each!(n < R => { gates[n] = quotient::<S, S::Row, 16, FAST>(simd, z[n], &P); });
+        if const { R >= 4 } {
+            (h, c) = units_16::<S, FAST>(simd, [gates[0], gates[1], gates[2], gates[3]], h, c);
         }
-        let folded = if let [z_if, z_go, rest @ ..] = folded {
-            let (i_f, g_o) = (quotient(simd, *z_if), quotient(simd, *z_go));
-            let [i, f] = i_f.sigmoid(simd).split();
-            let ([g, _], [_, o]) = (g_o.tanh(simd).split(), g_o.sigmoid(simd).split());
-            let (Some((h8, h_rest)), Some((c8, c_rest))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut())
-            else {
-                return;
-            };
-            update::<S, S::Half, 8>(simd, [i, f, g, o], h8, c8);
-            (h, c) = (h_rest, c_rest);
-            rest
-        } else {
-            folded
-        };
-        if let [z] = folded {
-            let all = quotient(simd, *z);
-            let (sigmoid, tanh) = (all.sigmoid(simd).split(), all.tanh(simd).split());
-            let ([i, f], [_, o]) = (sigmoid[0].split(), sigmoid[1].split());
-            let [g, _] = tanh[1].split();
-            let (Some(h4), Some(c4)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
-            update::<S, S::Quarter, 4>(simd, [i, f, g, o], h4, c4);
+        if const { R >= 8 } {
+            (h, c) = units_16::<S, FAST>(simd, [gates[4], gates[5], gates[6], gates[7]], h, c);
+        }
+        if const { R >= 12 } {
+            (h, c) = units_16::<S, FAST>(simd, [gates[8], gates[9], gates[10], gates[11]], h, c);
+        }
+        if const { R % 4 >= 2 } {
+            (h, c) = units_8::<S, FAST>(simd, [gates[R / 4 * 4], gates[R / 4 * 4 + 1]], h, c);
+        }
+        if const { R % 2 == 1 } {
+            units_4::<S, FAST>(simd, gates[R - 1], h, c);
         }
     }
 }
 
+/// Applies the gates of a whole layer, whose number of lines is known at run time, to its units' h and c.
+#[cfg(feature = "alloc")]
+pub(crate) struct Activate<'a> {
+    pub(crate) z: &'a [Line],
+    pub(crate) h: &'a mut [f32],
+    pub(crate) c: &'a mut [f32],
+}
+
+#[cfg(feature = "alloc")]
+impl Op for Activate<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { z, mut h, mut c } = self;
+        let (blocks, folded) = z.as_chunks::<4>();
+        for block in blocks {
+            (h, c) = gates::<S, 4>(simd, block, h, c);
+        }
+        match folded {
+            [a] => _ = gates::<S, 1>(simd, &[*a], h, c),
+            [a, b] => _ = gates::<S, 2>(simd, &[*a, *b], h, c),
+            [a, b, d] => _ = gates::<S, 3>(simd, &[*a, *b, *d], h, c),
+            _ => {}
+        }
+    }
+}
+
+/// [`activate`] for sums in memory; the rest of h and c.
+#[cfg(feature = "alloc")]
+#[inline(always)]
+fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], h: &'a mut [f32], c: &'a mut [f32]) -> Rest<'a> {
+    let mut rows = [S::Row::splat(simd, 0.0); R];
+    each!(n < R => { rows[n] = S::Row::load(simd, &z[n].0); });
+    let (h, h_rest) = h.split_at_mut(4 * R);
+    let (c, c_rest) = c.split_at_mut(4 * R);
+    activate::<S, R, false>(simd, &rows, h, c);
+    (h_rest, c_rest)
+}
+
+/// The rest of h and c.
+type Rest<'a> = (&'a mut [f32], &'a mut [f32]);
+
+/// The gates of 16 units, a line each.
+#[inline(always)]
+pub(crate) fn units_16<'a, S: Simd, const FAST: bool>(
+    simd: S,
+    [i, f, g, o]: [Ratio<S::Row>; 4],
+    h: &'a mut [f32],
+    c: &'a mut [f32],
+) -> Rest<'a> {
+    let (Some((h16, h)), Some((c16, c))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
+        return Default::default();
+    };
+    let gates = [i.sigmoid(simd), f.sigmoid(simd), g.tanh(simd), o.sigmoid(simd)];
+    update::<S, S::Row, 16, FAST>(simd, gates, h16, c16);
+    (h, c)
+}
+
+/// The gates of 8 units: two lines, i and f, g and o.
+#[inline(always)]
+pub(crate) fn units_8<'a, S: Simd, const FAST: bool>(
+    simd: S,
+    [i_f, g_o]: [Ratio<S::Row>; 2],
+    h: &'a mut [f32],
+    c: &'a mut [f32],
+) -> Rest<'a> {
+    let (Some((h8, h)), Some((c8, c))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
+        return Default::default();
+    };
+    let [i, f] = i_f.sigmoid(simd).split();
+    let ([g, _], [_, o]) = (g_o.tanh(simd).split(), g_o.sigmoid(simd).split());
+    update::<S, S::Half, 8, FAST>(simd, [i, f, g, o], h8, c8);
+    (h, c)
+}
+
+/// The gates of 4 units: one line.
+#[inline(always)]
+pub(crate) fn units_4<S: Simd, const FAST: bool>(simd: S, all: Ratio<S::Row>, h: &mut [f32], c: &mut [f32]) {
+    let (Some(h4), Some(c4)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
+    let (sigmoid, tanh) = (all.sigmoid(simd).split(), all.tanh(simd).split());
+    let ([i, f], [_, o]) = (sigmoid[0].split(), sigmoid[1].split());
+    let [g, _] = tanh[1].split();
+    update::<S, S::Quarter, 4, FAST>(simd, [i, f, g, o], h4, c4);
+}
+
 /// c' = c sigma(f) + sigma(i) tanh(g), h' = sigma(o) tanh(c'), from the gates' quotients; see the top of the file.
 #[inline(always)]
-fn update<S: Simd, V: Vector<S, N>, const N: usize>(
+fn update<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,
     [i, f, g, o]: [Quotient<V>; 4],
     h: &mut [f32; N],
@@ -414,31 +489,33 @@ fn update<S: Simd, V: Vector<S, N>, const N: usize>(
     let added = i.above.mul(simd, g.above).mul(simd, f.below);
     let cell = kept.mul_add(simd, i_g, added).div(simd, below.add(simd, below));
 
-    let tanh = quotient(simd, cell).tanh(simd);
-    let below = o.below.add(simd, o.below).mul(simd, tanh.below);
-    let output = o.above.mul(simd, tanh.above).div(simd, below);
+    // tanh(c') / 2: the 2 of the sigmoid's denominator. What waits for p is one product.
+    let half = quotient::<S, V, N, FAST>(simd, cell, &P_HALF);
+    let output = o.above.mul(simd, half.x).mul(simd, half.p).div(simd, o.below.mul(simd, half.q));
 
-    cell.zero_where_tiny(simd, cell).store(simd, c);
-    output.zero_where_tiny(simd, cell).store(simd, h);
+    cell.zero_where_tiny(simd).store(simd, c);
+    output.store(simd, h);
 }
 
 /// One step of one stream.
-pub(crate) struct Step<'a, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
-    pub(crate) weights: Weights<'a, I, H, LAST>,
+pub(crate) struct Step<'a, E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
+    pub(crate) weights: Weights<'a, E, I, H, LAST>,
     pub(crate) x: &'a [f32; I],
     pub(crate) state: &'a mut State<H, HP>,
 }
 
-impl<const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for Step<'_, I, H, HP, LAST> {
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
+    for Step<'_, E, I, H, HP, LAST>
+{
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        step::<S, I, H, HP, LAST, 1>(simd, self.weights, [self.x], core::array::from_mut(self.state));
+        step::<S, E, I, H, HP, LAST, 1>(simd, self.weights, [self.x], core::array::from_mut(self.state));
     }
 }
 
 /// One step of each of many streams: four at a time, then one by one.
-pub(crate) struct StepBatch<'a, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
-    pub(crate) weights: Weights<'a, I, H, LAST>,
+pub(crate) struct StepBatch<'a, E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
+    pub(crate) weights: Weights<'a, E, I, H, LAST>,
     pub(crate) xs: &'a [[f32; I]],
     pub(crate) states: &'a mut [State<H, HP>],
 }
@@ -449,38 +526,41 @@ pub(crate) const fn streams(accumulators: usize, lines: usize) -> usize {
     if accumulators < 24 && 3 <= lines && lines <= 5 { 1 } else { 4 }
 }
 
-impl<const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for StepBatch<'_, I, H, HP, LAST> {
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
+    for StepBatch<'_, E, I, H, HP, LAST>
+{
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let (mut states, mut xs) = (self.states, self.xs);
+        let (weights, mut states, mut xs) = (self.weights, self.states, self.xs);
         if const { S::INTERLEAVE && streams(S::ACCUMULATORS, HP / 4) == 4 } {
             let (tiles, rest) = states.as_chunks_mut::<4>();
             let (x_tiles, x_rest) = xs.as_chunks::<4>();
             for (states, xs) in tiles.iter_mut().zip(x_tiles) {
-                step::<S, I, H, HP, LAST, 4>(simd, self.weights, xs.each_ref(), states);
+                step::<S, E, I, H, HP, LAST, 4>(simd, weights, xs.each_ref(), states);
             }
             (states, xs) = (rest, x_rest);
         }
         for (state, x) in states.iter_mut().zip(xs) {
-            step::<S, I, H, HP, LAST, 1>(simd, self.weights, [x], core::array::from_mut(state));
+            simd.enter(Step { weights, x, state });
         }
     }
 }
 
 /// A whole sequence of one stream.
-pub(crate) struct Run<'a, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
-    pub(crate) weights: Weights<'a, I, H, LAST>,
+pub(crate) struct Run<'a, E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
+    pub(crate) weights: Weights<'a, E, I, H, LAST>,
     pub(crate) seq: &'a [[f32; I]],
     pub(crate) state: &'a mut State<H, HP>,
     pub(crate) out: &'a mut [[f32; H]],
 }
 
-impl<const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for Run<'_, I, H, HP, LAST> {
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for Run<'_, E, I, H, HP, LAST> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        for (x, out) in self.seq.iter().zip(self.out) {
-            step::<S, I, H, HP, LAST, 1>(simd, self.weights, [x], core::array::from_mut(&mut *self.state));
-            *out = *self.state.h();
+        let Self { weights, seq, state, out } = self;
+        for (x, out) in seq.iter().zip(out) {
+            simd.enter(Step { weights, x, state: &mut *state });
+            *out = *state.h();
         }
     }
 }

@@ -69,12 +69,12 @@ pub const fn last_group(hidden: usize) -> usize {
     last
 }
 
-/// Lines of the whole packed tensor: the bias, `input` columns of x and `hidden` columns of h.
+/// Lines of the whole packed tensor: `input` columns of x and `hidden` columns of h.
 pub const fn tensor_lines(input: usize, hidden: usize) -> usize {
-    (1 + input + hidden) * lines(hidden)
+    (input + hidden) * lines(hidden)
 }
 
-/// The place of one weight: `(line, lane)`. Column 0 is the bias, then come x and h, `columns` in all.
+/// The place of one weight: `(line, lane)`; `columns` of x and h in all. The bias is packed as a tensor of one column.
 pub(crate) fn place(columns: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
     let last_units = last_group(hidden) * 4;
     let full_units = padded(hidden) - last_units;
@@ -115,10 +115,10 @@ mod tests {
         for hidden in (1..=100).chain([128, 256]) {
             for input in [1, 2, 7] {
                 let mut taken = HashSet::new();
-                for column in 0..1 + input + hidden {
+                for column in 0..input + hidden {
                     for gate in 0..GATES {
                         for unit in 0..hidden {
-                            let (line, lane) = place(1 + input + hidden, hidden, column, gate, unit);
+                            let (line, lane) = place(input + hidden, hidden, column, gate, unit);
                             assert!(line < tensor_lines(input, hidden) && lane < 16, "({input}, {hidden})");
                             assert!(taken.insert((line, lane)), "({input}, {hidden}): two weights in {line}, {lane}");
                         }
@@ -132,10 +132,10 @@ mod tests {
     fn a_tail_of_four_units_shares_one_line() {
         // (10, 20): a block of 16 and a folded quarter: 5 lines a column, not 8.
         assert_eq!(lines(20), 5);
-        assert_eq!(place(31, 20, 0, 0, 0), (0, 0));
-        assert_eq!(place(31, 20, 0, 3, 15), (3, 15));
-        assert_eq!(place(31, 20, 0, 1, 17), (4, 5));
-        assert_eq!(place(31, 20, 30, 3, 19), (30 * 5 + 4, 15));
+        assert_eq!(place(30, 20, 0, 0, 0), (0, 0));
+        assert_eq!(place(30, 20, 0, 3, 15), (3, 15));
+        assert_eq!(place(30, 20, 0, 1, 17), (4, 5));
+        assert_eq!(place(30, 20, 29, 3, 19), (29 * 5 + 4, 15));
     }
 
     #[test]

@@ -58,12 +58,15 @@ pub mod activation;
 pub mod cell;
 #[cfg(feature = "alloc")]
 mod dense;
+mod element;
 mod error;
 mod isa;
 mod kernel;
 pub mod layout;
 #[cfg(feature = "alloc")]
 pub mod lstm;
+#[cfg(feature = "alloc")]
+mod product;
 #[cfg(feature = "std")]
 pub mod reference;
 mod simd;

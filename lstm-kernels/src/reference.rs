@@ -55,9 +55,8 @@ impl Cell {
     fn of_sizes(weights: &LstmWeights<'_>, sizes: Sizes) -> Result<Self, Error> {
         weights.check(sizes, weights.has_bias())?;
         let rows = (0..4).flat_map(|gate| (0..sizes.hidden).map(move |unit| (gate, unit)));
-        let row = |(gate, unit)| {
-            (0..sizes.columns() - 1).map(move |column| f64::from(weights.weight(sizes, gate, unit, column)))
-        };
+        let row =
+            |(gate, unit)| (0..sizes.columns()).map(move |column| f64::from(weights.weight(sizes, gate, unit, column)));
         let bias =
             |(gate, unit)| weights.bias(sizes.hidden, gate, unit).map_or(0.0, |[ih, hh]| f64::from(ih) + f64::from(hh));
         Ok(Self {
@@ -74,7 +73,7 @@ impl Cell {
         let Sizes { input, hidden, .. } = self.sizes;
         let z: Vec<f64> = self
             .weights
-            .chunks_exact(self.sizes.columns() - 1)
+            .chunks_exact(self.sizes.columns())
             .zip(&self.bias)
             .map(|(row, bias)| bias + dot(&row[..input], x) + dot(&row[input..], h))
             .collect();

@@ -1,5 +1,6 @@
 //! Views of a model's tensors as PyTorch, Keras or ONNX has them, the checks on them, and packing.
 
+use crate::element::Element;
 use crate::error::Error;
 use crate::layout::{GATES, Line, place, scale};
 
@@ -61,9 +62,9 @@ impl Sizes {
         }
     }
 
-    /// Columns of the packed tensor: the bias, x, h.
+    /// Columns of the packed tensor: x, then h.
     pub(crate) const fn columns(&self) -> usize {
-        1 + self.input + self.output()
+        self.input + self.output()
     }
 }
 
@@ -180,20 +181,18 @@ impl<'a> LstmWeights<'a> {
         self.weight_hr.unwrap_or_default()
     }
 
-    /// Writes checked weights to their places in `lines`, which must be all zero where no weight goes.
-    pub(crate) fn pack(&self, sizes: Sizes, lines: &mut [Line]) {
-        let columns = sizes.columns();
+    /// Writes checked weights to their places in `bias` and `columns`, which must be zero where no weight goes.
+    pub(crate) fn pack<E: Element>(&self, sizes: Sizes, bias: &mut [Line], columns: &mut [E::Line]) {
         for gate in 0..GATES {
             for unit in 0..sizes.hidden {
-                let mut put = |column, value: f32| {
-                    let (line, lane) = place(columns, sizes.hidden, column, gate, unit);
-                    lines[line].0[lane] = scale(gate) * value;
-                };
                 if let Some([bias_ih, bias_hh]) = self.bias(sizes.hidden, gate, unit) {
-                    put(0, bias_ih + bias_hh);
+                    let (line, lane) = place(1, sizes.hidden, 0, gate, unit);
+                    bias[line].0[lane] = scale(gate) * (bias_ih + bias_hh);
                 }
-                for column in 1..columns {
-                    put(column, self.weight(sizes, gate, unit, column - 1));
+                for column in 0..sizes.columns() {
+                    let (line, lane) = place(sizes.columns(), sizes.hidden, column, gate, unit);
+                    let weight = self.weight(sizes, gate, unit, column);
+                    E::put(&mut columns[line], lane, scale(gate) * weight);
                 }
             }
         }

@@ -10,10 +10,12 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
     let state = format_ident!("{name}State");
     let inner = quote! {
         #library::cell::Cell<
+            f32,
             #input,
             #hidden,
             { #library::layout::padded(#hidden) },
             { #library::layout::last_group(#hidden) },
+            { #library::layout::lines(#hidden) },
             { #library::layout::tensor_lines(#input, #hidden) },
             #bias,
         >

@@ -2,75 +2,71 @@
 //!
 //! The kernel is that of a cell ([`kernel`](crate::kernel)), with sizes known at run time. What a whole sequence adds:
 //!
-//! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, a
-//! *tile* of four (step, stream) rows at a time, so that each packed line is loaded once for four rows and the
-//! multiply units never wait. Both chains of each row go to the scratch `z` and the recurrence starts from them: the
-//! order of every sum stays that of a step, and so do the bits. The chunk is short enough for `z` to stay in the L2
-//! cache. Narrow inputs are not worth the detour through memory: they are part of the step.
+//! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, many
+//! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's
+//! part to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to
+//! stay in the L2 cache.
 //!
-//! **Streams.** A batch steps four streams per loaded line. Its sequences are sorted by length, longest first, so
-//! those that are still running are always the first `active[t]` rows.
+//! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
+//! first, so those that are still running are always the first `active[t]` rows.
 
 use alloc::vec::Vec;
 
 use crate::dense::Dense;
-use crate::kernel::{BLOCK, Part, Start, activate, join, streams, sums};
+use crate::kernel::Activate;
 use crate::layout::{self, GROUP_LINES, Line};
-use crate::simd::{Op, Simd, Vector};
+use crate::product::{Rows, Sums, add};
+use crate::simd::{Op, Simd};
 use crate::weights::{LstmWeights, Sizes};
 
-/// Inputs from which on x's part is computed ahead (measured; below, the detour costs more than it saves).
-const AHEAD: usize = 12;
-
-/// Bytes of `z` that a chunk of time steps may fill: half of a small L2 cache.
+/// Bytes of `z` that a chunk of time steps may fill: a part of a small L2 cache.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// The most time steps in a chunk: more gain nothing, and less of `z` may stay in the L1 cache.
+const CHUNK_STEPS: usize = 64;
 
 /// Packed weights.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
     sizes: Sizes,
-    lines: Vec<Line>,
+    bias: Vec<Line>,
+    columns: Vec<Line>,
     projection: Option<Dense>,
 }
 
 impl Layer {
     /// From checked weights.
     pub(crate) fn new(weights: &LstmWeights<'_>, sizes: Sizes) -> Self {
-        let mut lines = alloc::vec![Line::ZERO; sizes.columns() * layout::lines(sizes.hidden)];
-        weights.pack(sizes, &mut lines);
+        let lines = layout::lines(sizes.hidden);
+        let mut bias = alloc::vec![Line::ZERO; lines];
+        let mut columns = alloc::vec![Line::ZERO; sizes.columns() * lines];
+        weights.pack::<f32>(sizes, &mut bias, &mut columns);
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
-        Self { sizes, lines, projection }
-    }
-
-    pub(crate) const fn sizes(&self) -> Sizes {
-        self.sizes
-    }
-
-    const fn ahead(&self) -> bool {
-        self.sizes.input >= AHEAD
-    }
-
-    /// Lines of `z` that one row of a chunk takes: both chains.
-    const fn row_lines(&self) -> usize {
-        2 * layout::lines(self.sizes.hidden)
+        Self { sizes, bias, columns, projection }
     }
 
     /// Time steps in a chunk.
     fn chunk(&self, batch: usize) -> usize {
-        usize::max(CHUNK_BYTES / (self.row_lines() * size_of::<Line>() * batch), usize::max(4 / batch, 1))
+        let step_bytes = self.bias.len() * size_of::<Line>() * batch;
+        usize::clamp(CHUNK_BYTES / step_bytes, usize::max(4 / batch, 1), CHUNK_STEPS)
     }
 
     /// Lines of scratch that a pass over `steps` time steps needs.
     pub(crate) fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
-        if self.ahead() { usize::min(self.chunk(batch), steps) * batch * self.row_lines() } else { 0 }
+        let projection = self.projection.as_ref().map_or(0, Dense::lines) * batch;
+        usize::min(self.chunk(batch), steps) * batch * self.bias.len() + projection
     }
 
-    /// The groups of the packed tensor: their lines, and the first unit of each.
-    fn groups(&self) -> impl Iterator<Item = (&[Line], usize)> {
-        let last = self.lines.len() - self.sizes.columns() * layout::last_group(self.sizes.hidden);
-        let (full, last) = self.lines.split_at(last);
+    /// The groups of the packed tensor: the number of lines, the first line in a row, x's columns and h's columns.
+    fn groups(&self) -> impl Iterator<Item = (usize, usize, &[Line], &[Line])> {
+        let last = self.columns.len() - self.sizes.columns() * layout::last_group(self.sizes.hidden);
+        let (full, last) = self.columns.split_at(last);
         let groups = full.chunks_exact(self.sizes.columns() * GROUP_LINES).chain([last]);
-        groups.zip((0..).step_by(GROUP_LINES * 4))
+        groups.zip((0..).step_by(GROUP_LINES)).map(|(group, first)| {
+            let lines = group.len() / self.sizes.columns();
+            let (w_ih, w_hh) = group.split_at(self.sizes.input * lines);
+            (lines, first, w_ih, w_hh)
+        })
     }
 }
 
@@ -89,32 +85,12 @@ pub(crate) struct Pass<'a> {
     pub(crate) c: &'a mut [f32],
     /// \[batch, padded(hidden)\]: o tanh(c') of all groups, before it becomes h.
     pub(crate) next: &'a mut [f32],
-    /// [`Layer::scratch_lines`] for x's part.
+    /// [`Layer::scratch_lines`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
     /// \[steps, batch, `out_stride`\], of which this direction writes the columns from `out_first` on.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_stride: usize,
     pub(crate) out_first: usize,
-}
-
-/// Calls a function for the number of lines of a group.
-macro_rules! by_lines {
-    ($lines:expr, $self:ident.$function:ident($($argument:expr),*)) => {
-        match $lines {
-            1 => $self.$function::<S, 1>($($argument),*),
-            2 => $self.$function::<S, 2>($($argument),*),
-            3 => $self.$function::<S, 3>($($argument),*),
-            4 => $self.$function::<S, 4>($($argument),*),
-            5 => $self.$function::<S, 5>($($argument),*),
-            6 => $self.$function::<S, 6>($($argument),*),
-            7 => $self.$function::<S, 7>($($argument),*),
-            8 => $self.$function::<S, 8>($($argument),*),
-            9 => $self.$function::<S, 9>($($argument),*),
-            10 => $self.$function::<S, 10>($($argument),*),
-            11 => $self.$function::<S, 11>($($argument),*),
-            _ => $self.$function::<S, 12>($($argument),*),
-        }
-    };
 }
 
 impl Op for Pass<'_> {
@@ -125,9 +101,7 @@ impl Op for Pass<'_> {
         while done < steps {
             let len = usize::min(chunk, steps - done);
             let first = if self.reverse { steps - done - len } else { done };
-            if self.layer.ahead() {
-                self.input_part(simd, first, len);
-            }
+            self.input_part(simd, first, len);
             for n in 0..len {
                 self.step(simd, first, if self.reverse { len - 1 - n } else { n });
             }
@@ -137,67 +111,22 @@ impl Op for Pass<'_> {
 }
 
 impl Pass<'_> {
-    /// x's part of the sums for `len` time steps, into `z`.
+    /// The bias and x's part of the sums for `len` time steps, into `z`.
     #[inline(always)]
     fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize) {
-        let layer = self.layer;
+        let (layer, batch) = (self.layer, self.batch);
+        let (input, lines) = (layer.sizes.input, layer.bias.len());
+        for row in self.z[..len * batch * lines].chunks_exact_mut(lines) {
+            row.copy_from_slice(&layer.bias);
+        }
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
-        let all = self.active[first + len - 1] == self.batch;
-        for (group, unit) in layer.groups() {
-            let lines = group.len() / layer.sizes.columns();
+        let all = self.active[first + len - 1] == batch;
+        for (group_lines, line, w_ih, _) in layer.groups() {
             for n in 0..if all { 1 } else { len } {
-                let (x_row, z_row) = ((first + n) * self.batch, n * self.batch);
-                let count = if all { len * self.batch } else { self.active[first + n] };
-                by_lines!(lines, self.input_rows(simd, group, unit, x_row, z_row, count));
-            }
-        }
-    }
-
-    /// One group of `count` rows, from row `x_row` of x into row `z_row` of z.
-    #[inline(always)]
-    fn input_rows<S: Simd, const R: usize>(
-        &mut self,
-        simd: S,
-        group: &[Line],
-        unit: usize,
-        x_row: usize,
-        z_row: usize,
-        count: usize,
-    ) {
-        let mut n = 0;
-        while n + 4 <= count {
-            self.input_tile::<S, R, 4>(simd, group, unit, x_row + n, z_row + n);
-            n += 4;
-        }
-        while n < count {
-            self.input_tile::<S, R, 1>(simd, group, unit, x_row + n, z_row + n);
-            n += 1;
-        }
-    }
-
-    #[inline(always)]
-    fn input_tile<S: Simd, const R: usize, const T: usize>(
-        &mut self,
-        simd: S,
-        group: &[Line],
-        unit: usize,
-        x_row: usize,
-        z_row: usize,
-    ) {
-        let input = self.layer.sizes.input;
-        let [bias, columns @ ..] = group.as_chunks::<R>().0 else { return };
-        let mut inputs = [&[][..]; T];
-        for t in 0..T {
-            inputs[t] = &self.x[(x_row + t) * input..][..input];
-        }
-        let start = Start { even: [bias; T], odd: [&[Line::ZERO; R]; T], folded: false };
-        let chains = sums(simd, start, [Part { columns: &columns[..input], inputs }, Part::NONE]);
-        for t in 0..T {
-            let place = (z_row + t) * self.layer.row_lines() + unit / 2;
-            let z = &mut self.z[place..][..2 * R];
-            for n in 0..R {
-                chains[0][t][n].store(simd, &mut z[n].0);
-                chains[1][t][n].store(simd, &mut z[R + n].0);
+                let x = Rows { data: &self.x[(first + n) * batch * input..], stride: input, len: input };
+                let mut z = Sums { data: &mut self.z[n * batch * lines..], stride: lines, first: line };
+                let count = if all { len * batch } else { self.active[first + n] };
+                add::<S, f32>(simd, w_ih, group_lines, x, &mut z, count);
             }
         }
     }
@@ -205,96 +134,34 @@ impl Pass<'_> {
     /// Step `n` of the chunk that begins at time `first`, for all running streams.
     #[inline(always)]
     fn step<S: Simd>(&mut self, simd: S, first: usize, n: usize) {
-        let (layer, time) = (self.layer, first + n);
-        let active = self.active[time];
-        for (group, unit) in layer.groups() {
-            let lines = group.len() / layer.sizes.columns();
-            by_lines!(lines, self.step_rows(simd, group, unit, time, n * self.batch, active));
+        let (layer, batch, time) = (self.layer, self.batch, first + n);
+        let (hidden, output, lines) = (layer.sizes.hidden, layer.sizes.output(), layer.bias.len());
+        let (padded, active) = (layout::padded(hidden), self.active[time]);
+        let z = n * batch * lines;
+        for (group_lines, line, _, w_hh) in layer.groups() {
+            let h = Rows { data: self.h, stride: output, len: output };
+            let mut z = Sums { data: &mut self.z[z..], stride: lines, first: line };
+            add::<S, f32>(simd, w_hh, group_lines, h, &mut z, active);
+        }
+        let rows = self.next.chunks_exact_mut(padded).zip(self.c.chunks_exact_mut(padded));
+        for ((next, c), z) in rows.zip(self.z[z..].chunks_exact(lines)).take(active) {
+            simd.enter(Activate { z, h: next, c });
         }
         match &layer.projection {
-            Some(dense) => self.project(simd, dense, active),
+            Some(dense) => {
+                let next = Rows { data: self.next, stride: padded, len: hidden };
+                let scratch = self.z.len() - batch * dense.lines();
+                dense.apply(simd, next, self.h, &mut self.z[scratch..], active);
+            }
             None => {
-                let (hidden, padded) = (layer.sizes.hidden, layout::padded(layer.sizes.hidden));
                 for (h, next) in self.h.chunks_exact_mut(hidden).zip(self.next.chunks_exact(padded)).take(active) {
                     h.copy_from_slice(&next[..hidden]);
                 }
             }
         }
-        let output = layer.sizes.output();
-        let rows = self.out[time * self.batch * self.out_stride..].chunks_exact_mut(self.out_stride);
+        let rows = self.out[time * batch * self.out_stride..].chunks_exact_mut(self.out_stride);
         for (out, h) in rows.zip(self.h.chunks_exact(output)).take(active) {
             out[self.out_first..][..output].copy_from_slice(h);
-        }
-    }
-
-    /// One group of one step, for the first `active` streams.
-    #[inline(always)]
-    fn step_rows<S: Simd, const R: usize>(
-        &mut self,
-        simd: S,
-        group: &[Line],
-        unit: usize,
-        time: usize,
-        z_row: usize,
-        active: usize,
-    ) {
-        let mut n = 0;
-        if streams(S::ACCUMULATORS, layout::lines(self.layer.sizes.hidden)) == 4 {
-            while n + 4 <= active {
-                self.step_tile::<S, R, 4>(simd, group, unit, time, z_row, n);
-                n += 4;
-            }
-        }
-        while n < active {
-            self.step_tile::<S, R, 1>(simd, group, unit, time, z_row, n);
-            n += 1;
-        }
-    }
-
-    #[inline(always)]
-    fn step_tile<S: Simd, const R: usize, const T: usize>(
-        &mut self,
-        simd: S,
-        group: &[Line],
-        unit: usize,
-        time: usize,
-        z_row: usize,
-        stream: usize,
-    ) {
-        let (input, output) = (self.layer.sizes.input, self.layer.sizes.output());
-        let [bias, columns @ ..] = group.as_chunks::<R>().0 else { return };
-        let (w_ih, w_hh) = columns.split_at(input);
-        let mut start = Start { even: [bias; T], odd: [&[Line::ZERO; R]; T], folded: false };
-        let mut x = Part { columns: w_ih, inputs: [&[][..]; T] };
-        let mut h = Part { columns: w_hh, inputs: [&[][..]; T] };
-        for t in 0..T {
-            h.inputs[t] = &self.h[(stream + t) * output..][..output];
-            x.inputs[t] = &self.x[(time * self.batch + stream + t) * input..][..input];
-        }
-        if self.layer.ahead() {
-            x = Part::NONE;
-            start.folded = input > BLOCK;
-            for t in 0..T {
-                let place = (z_row + stream + t) * self.layer.row_lines() + unit / 2;
-                let [even, odd, ..] = self.z[place..].as_chunks::<R>().0 else { return };
-                (start.even[t], start.odd[t]) = (even, odd);
-            }
-        }
-        let z = join(simd, sums(simd, start, [x, h]));
-        let padded = layout::padded(self.layer.sizes.hidden);
-        for (t, z) in z.iter().enumerate() {
-            let row = (stream + t) * padded + unit;
-            activate(simd, z, &mut self.next[row..], &mut self.c[row..]);
-        }
-    }
-
-    /// h = W_hr next.
-    #[inline(always)]
-    fn project<S: Simd>(&mut self, simd: S, dense: &Dense, active: usize) {
-        let hidden = self.layer.sizes.hidden;
-        let next = self.next.chunks_exact(layout::padded(hidden)).take(active);
-        for (next, h) in next.zip(self.h.chunks_exact_mut(dense.outputs())) {
-            dense.apply(simd, [&next[..hidden]], [h]);
         }
     }
 }

@@ -180,7 +180,7 @@ impl Workspace {
                 out_stride: config.output_size(),
                 out_first: direction * config.h_size(),
             };
-            dispatch(crate::isa::Token::Scalar(crate::simd::Scalar), pass);
+            dispatch(lstm.token, pass);
             if direction + 1 == config.directions() {
                 core::mem::swap(&mut self.x, &mut self.y);
             }

@@ -20,7 +20,7 @@ use crate::isa::Token;
 pub(crate) const TINY: f32 = f32::from_bits((127 - 60) << 23); // 2^-60
 
 /// One instruction set, given as the token that proves it.
-pub(crate) trait Simd: Copy {
+pub trait Simd: Copy {
     /// 16 lanes.
     type Row: Vector<Self, 16> + Split<Self::Half>;
     /// 8 lanes.
@@ -46,12 +46,12 @@ pub(crate) trait Simd: Copy {
 
 /// A computation, generic over the instruction set. `run` must be `#[inline(always)]`, else it is compiled
 /// without the instruction set and becomes tens of times slower.
-pub(crate) trait Op {
+pub trait Op {
     fn run<S: Simd>(self, simd: S);
 }
 
 /// A part of a kernel, see [`Simd::section`]. `run` must be `#[inline(always)]` too.
-pub(crate) trait Section<S> {
+pub trait Section<S> {
     fn run(self, simd: S);
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn dispatch(token: Token, op: impl Op) {
 }
 
 /// `N` lanes of f32.
-pub(crate) trait Vector<S, const N: usize>: Copy {
+pub trait Vector<S, const N: usize>: Copy {
     fn splat(simd: S, value: f32) -> Self;
     fn load(simd: S, lanes: &[f32; N]) -> Self;
     fn store(self, simd: S, lanes: &mut [f32; N]);
@@ -79,32 +79,43 @@ pub(crate) trait Vector<S, const N: usize>: Copy {
     fn div(self, simd: S, other: Self) -> Self;
     /// `self * factor + addend`, rounded once.
     fn mul_add(self, simd: S, factor: Self, addend: Self) -> Self;
-    /// The polynomial of degree 4 in `self`, by Horner's rule; coefficients from the constant term on.
+    /// The polynomial of degree 4 in `self`, whose square is given, by Estrin's scheme; coefficients from the constant
+    /// term on.
     #[inline(always)]
-    fn polynomial(self, simd: S, &[a, b, c, d, e]: &[f32; 5]) -> Self
+    fn polynomial(self, simd: S, square: Self, &[a, b, c, d, e]: &[f32; 5]) -> Self
     where
         S: Copy,
     {
-        let sum = Self::splat(simd, e).mul_add(simd, self, Self::splat(simd, d));
-        let sum = sum.mul_add(simd, self, Self::splat(simd, c));
-        let sum = sum.mul_add(simd, self, Self::splat(simd, b));
-        sum.mul_add(simd, self, Self::splat(simd, a))
+        let low = Self::splat(simd, b).mul_add(simd, self, Self::splat(simd, a));
+        let high = Self::splat(simd, d).mul_add(simd, self, Self::splat(simd, c));
+        let high = Self::splat(simd, e).mul_add(simd, square, high);
+        high.mul_add(simd, square, low)
     }
-    /// Lanes above `limit` become `limit`, lanes below `-limit` become `-limit`, NaN stays NaN.
+    /// x clamped to `-limit..=limit`; NaN stays NaN.
     fn clamp(self, simd: S, limit: f32) -> Self;
-    /// Lanes in which `|reference| < TINY` become +0; the others stay. A NaN reference counts as large.
-    fn zero_where_tiny(self, simd: S, reference: Self) -> Self;
+    /// [`clamp`](Self::clamp)ed x and its square plus `bias`. The square need not wait for the clamp: one operation
+    /// more, one latency less.
+    fn clamped_square(self, simd: S, limit: f32, bias: f32) -> (Self, Self);
+    /// Lanes whose magnitude is below [`TINY`] become +0; the others stay, NaN too.
+    fn zero_where_tiny(self, simd: S) -> Self;
+}
+
+/// `limit^2 + bias`, rounded once: the largest of [`Vector::clamped_square`], where that clamps the square itself.
+#[allow(dead_code)] // on targets without SIMD kernels
+#[inline(always)]
+fn square(limit: f32, bias: f32) -> f32 {
+    scalar::fma(limit, limit, bias)
 }
 
 /// A vector that can be taken apart into its lower and upper half.
-pub(crate) trait Split<Half> {
+pub trait Split<Half> {
     fn split(self) -> [Half; 2];
 }
 
 /// Two vectors that act as one of twice the width.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub(crate) struct Pair<V>([V; 2]);
+pub struct Pair<V>([V; 2]);
 
 impl<V> Split<V> for Pair<V> {
     #[inline(always)]
@@ -151,16 +162,24 @@ macro_rules! pair {
                 ])
             }
             #[inline(always)]
-            fn polynomial(self, simd: S, coefficients: &[f32; 5]) -> Self {
-                Self([self.0[0].polynomial(simd, coefficients), self.0[1].polynomial(simd, coefficients)])
+            fn polynomial(self, simd: S, square: Self, coefficients: &[f32; 5]) -> Self {
+                Self([
+                    self.0[0].polynomial(simd, square.0[0], coefficients),
+                    self.0[1].polynomial(simd, square.0[1], coefficients),
+                ])
             }
             #[inline(always)]
             fn clamp(self, simd: S, limit: f32) -> Self {
                 Self([self.0[0].clamp(simd, limit), self.0[1].clamp(simd, limit)])
             }
             #[inline(always)]
-            fn zero_where_tiny(self, simd: S, reference: Self) -> Self {
-                Self([self.0[0].zero_where_tiny(simd, reference.0[0]), self.0[1].zero_where_tiny(simd, reference.0[1])])
+            fn clamped_square(self, simd: S, limit: f32, bias: f32) -> (Self, Self) {
+                let (a, b) = (self.0[0].clamped_square(simd, limit, bias), self.0[1].clamped_square(simd, limit, bias));
+                (Self([a.0, b.0]), Self([a.1, b.1]))
+            }
+            #[inline(always)]
+            fn zero_where_tiny(self, simd: S) -> Self {
+                Self([self.0[0].zero_where_tiny(simd), self.0[1].zero_where_tiny(simd)])
             }
         }
     };

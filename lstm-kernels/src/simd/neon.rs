@@ -1,4 +1,4 @@
-//! NEON, through the safe intrinsics of `pulp`'s token. `fmax` and `fmin` of AArch64 return NaN for NaN.
+//! NEON, through the safe intrinsics of `pulp`'s token.
 
 use core::arch::aarch64::float32x4_t;
 
@@ -63,14 +63,21 @@ impl Vector<Neon, 4> for float32x4_t {
     fn mul_add(self, simd: Neon, factor: Self, addend: Self) -> Self {
         simd.neon.vfmaq_f32(addend, self, factor)
     }
+    /// `fmax` and `fmin` of AArch64 return NaN for NaN.
     #[inline(always)]
     fn clamp(self, simd: Neon, limit: f32) -> Self {
         let above = simd.neon.vmaxq_f32(self, simd.neon.vdupq_n_f32(-limit));
         simd.neon.vminq_f32(above, simd.neon.vdupq_n_f32(limit))
     }
     #[inline(always)]
-    fn zero_where_tiny(self, simd: Neon, reference: Self) -> Self {
-        let tiny = simd.neon.vcaltq_f32(reference, simd.neon.vdupq_n_f32(TINY));
+    fn clamped_square(self, simd: Neon, limit: f32, bias: f32) -> (Self, Self) {
+        let neon = simd.neon;
+        let square = neon.vfmaq_f32(neon.vdupq_n_f32(bias), self, self);
+        (self.clamp(simd, limit), neon.vminq_f32(square, neon.vdupq_n_f32(super::square(limit, bias))))
+    }
+    #[inline(always)]
+    fn zero_where_tiny(self, simd: Neon) -> Self {
+        let tiny = simd.neon.vcaltq_f32(self, simd.neon.vdupq_n_f32(TINY));
         let bits = simd.neon.vreinterpretq_u32_f32(self);
         simd.neon.vreinterpretq_f32_u32(simd.neon.vbicq_u32(bits, tiny))
     }

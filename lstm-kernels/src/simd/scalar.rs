@@ -4,7 +4,7 @@ use super::{Op, Pair, Section, Simd, TINY, Vector};
 
 /// The portable "instruction set", which needs no proof.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scalar;
+pub struct Scalar;
 
 impl Simd for Scalar {
     type Row = Pair<Pair<[f32; 4]>>;
@@ -63,25 +63,26 @@ impl Vector<Scalar, 4> for [f32; 4] {
     }
     /// Not inlined: where the fma is emulated, a kernel would be slow to compile.
     #[inline(never)]
-    fn polynomial(self, simd: Scalar, coefficients: &[f32; 5]) -> Self {
-        let mut sum = [coefficients[4]; 4];
-        for &coefficient in coefficients[..4].iter().rev() {
-            sum = sum.mul_add(simd, self, [coefficient; 4]);
+    fn polynomial(self, simd: Scalar, square: Self, &[a, b, c, d, e]: &[f32; 5]) -> Self {
+        let (mut low, mut high) = ([a; 4], [c; 4]);
+        for (sum, factor) in [(&mut low, b), (&mut high, d)] {
+            *sum = [factor; 4].mul_add(simd, self, *sum);
         }
-        sum
+        let high = [e; 4].mul_add(simd, square, high);
+        high.mul_add(simd, square, low)
     }
     #[inline(always)]
     fn clamp(self, _: Scalar, limit: f32) -> Self {
         [clamp(self[0], limit), clamp(self[1], limit), clamp(self[2], limit), clamp(self[3], limit)]
     }
     #[inline(always)]
-    fn zero_where_tiny(self, _: Scalar, reference: Self) -> Self {
-        [
-            flush(self[0], reference[0]),
-            flush(self[1], reference[1]),
-            flush(self[2], reference[2]),
-            flush(self[3], reference[3]),
-        ]
+    fn clamped_square(self, simd: Scalar, limit: f32, bias: f32) -> (Self, Self) {
+        let x = self.clamp(simd, limit);
+        (x, x.mul_add(simd, x, [bias; 4]))
+    }
+    #[inline(always)]
+    fn zero_where_tiny(self, _: Scalar) -> Self {
+        [flush(self[0]), flush(self[1]), flush(self[2]), flush(self[3])]
     }
 }
 
@@ -97,8 +98,8 @@ fn clamp(value: f32, limit: f32) -> f32 {
 }
 
 #[inline(always)]
-fn flush(value: f32, reference: f32) -> f32 {
-    if reference.abs() < TINY { 0.0 } else { value }
+fn flush(value: f32) -> f32 {
+    if value.abs() < TINY { 0.0 } else { value }
 }
 
 /// `a * b + c`, rounded once, to nearest even.

@@ -63,10 +63,9 @@ impl Split<__m128> for __m256 {
     }
 }
 
-/// `min` and `max` of x86 return their second operand if either is NaN: the data stands second.
 macro_rules! vector {
     ($token:ty, $vector:ty, $lanes:literal, $base:ident, $fma:ident, $splat:ident, $add:ident, $mul:ident, $div:ident, $mul_add:ident,
-     $min:ident, $max:ident, |$simd:ident, $value:ident, $reference:ident| $zero:expr) => {
+     $min:ident, $max:ident, |$simd:ident, $value:ident| $zero:expr) => {
         impl Vector<$token, $lanes> for $vector {
             #[inline(always)]
             fn splat(simd: $token, value: f32) -> Self {
@@ -96,13 +95,22 @@ macro_rules! vector {
             fn mul_add(self, simd: $token, factor: Self, addend: Self) -> Self {
                 simd.$fma.$mul_add(self, factor, addend)
             }
+            /// `min` and `max` return their second operand if either is NaN: the data stands second.
             #[inline(always)]
             fn clamp(self, simd: $token, limit: f32) -> Self {
-                let above = simd.$base.$max(<Self as Vector<$token, $lanes>>::splat(simd, -limit), self);
-                simd.$base.$min(<Self as Vector<$token, $lanes>>::splat(simd, limit), above)
+                let least = <Self as Vector<$token, $lanes>>::splat(simd, -limit);
+                let most = <Self as Vector<$token, $lanes>>::splat(simd, limit);
+                simd.$base.$min(most, simd.$base.$max(least, self))
             }
             #[inline(always)]
-            fn zero_where_tiny(self, $simd: $token, $reference: Self) -> Self {
+            fn clamped_square(self, simd: $token, limit: f32, bias: f32) -> (Self, Self) {
+                let most = <Self as Vector<$token, $lanes>>::splat(simd, super::square(limit, bias));
+                let bias = <Self as Vector<$token, $lanes>>::splat(simd, bias);
+                let square = simd.$base.$min(most, simd.$fma.$mul_add(self, self, bias));
+                (<Self as Vector<$token, $lanes>>::clamp(self, simd, limit), square)
+            }
+            #[inline(always)]
+            fn zero_where_tiny(self, $simd: $token) -> Self {
                 let $value = self;
                 $zero
             }
@@ -123,8 +131,8 @@ vector!(
     _mm512_fmadd_ps,
     _mm512_min_ps,
     _mm512_max_ps,
-    |simd, value, reference| {
-        let size = simd.avx512f._mm512_abs_ps(reference);
+    |simd, value| {
+        let size = simd.avx512f._mm512_abs_ps(value);
         let keep = simd.avx512f._mm512_cmp_ps_mask::<_CMP_NLT_UQ>(size, simd.avx512f._mm512_set1_ps(TINY));
         simd.avx512f._mm512_maskz_mov_ps(keep, value)
     }
@@ -133,14 +141,14 @@ vector!(
 macro_rules! avx {
     ($($token:ty),*) => { $(
         vector!($token, __m256, 8, avx, fma, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps,
-            _mm256_min_ps, _mm256_max_ps, |simd, value, reference| {
-                let size = simd.avx._mm256_andnot_ps(simd.avx._mm256_set1_ps(-0.0), reference);
+            _mm256_min_ps, _mm256_max_ps, |simd, value| {
+                let size = simd.avx._mm256_andnot_ps(simd.avx._mm256_set1_ps(-0.0), value);
                 let tiny = simd.avx._mm256_cmp_ps::<_CMP_LT_OQ>(size, simd.avx._mm256_set1_ps(TINY));
                 simd.avx._mm256_andnot_ps(tiny, value)
             });
         vector!($token, __m128, 4, sse, fma, _mm_set1_ps, _mm_add_ps, _mm_mul_ps, _mm_div_ps, _mm_fmadd_ps,
-            _mm_min_ps, _mm_max_ps, |simd, value, reference| {
-                let size = simd.sse._mm_andnot_ps(simd.sse._mm_set1_ps(-0.0), reference);
+            _mm_min_ps, _mm_max_ps, |simd, value| {
+                let size = simd.sse._mm_andnot_ps(simd.sse._mm_set1_ps(-0.0), value);
                 let tiny = simd.sse._mm_cmplt_ps(size, simd.sse._mm_set1_ps(TINY));
                 simd.sse._mm_andnot_ps(tiny, value)
             });

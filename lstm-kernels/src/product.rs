@@ -1,0 +1,126 @@
+//! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
+//! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
+//!
+//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. A tile of up to 4
+//! lines and 4 rows is a function of its own for each size: few enough to compile, and each long enough for its call
+//! not to count. The tiles of a block of 64 columns by 4 lines, 16 KiB, go over all rows before the next block is
+//! read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time steps.
+
+use crate::element::Element;
+use crate::kernel::{BLOCK, Part, block, chains, join};
+use crate::layout::Line;
+use crate::simd::{Op, Simd, Vector};
+
+/// Rows of f32, `stride` apart, of which the first `len` elements count.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) len: usize,
+}
+
+/// Rows of lines, `stride` apart; what is wanted starts at line `first` of each.
+pub(crate) struct Sums<'a> {
+    pub(crate) data: &'a mut [Line],
+    pub(crate) stride: usize,
+    pub(crate) first: usize,
+}
+
+/// Adds `columns`, of `lines` lines each, times the inputs to the first `count` rows of `sums`.
+#[inline(always)]
+pub(crate) fn add<S: Simd, E: Element>(
+    simd: S,
+    columns: &[E::Line],
+    lines: usize,
+    inputs: Rows<'_>,
+    sums: &mut Sums<'_>,
+    count: usize,
+) {
+    let tiled = if S::INTERLEAVE { count / 4 * 4 } else { 0 };
+    tiles::<S, E, 4>(simd, columns, lines, inputs, sums, 0..tiled);
+    tiles::<S, E, 1>(simd, columns, lines, inputs, sums, tiled..count);
+}
+
+/// [`add`] for the given rows, `T` at a time.
+#[inline(always)]
+fn tiles<S: Simd, E: Element, const T: usize>(
+    simd: S,
+    columns: &[E::Line],
+    lines: usize,
+    inputs: Rows<'_>,
+    sums: &mut Sums<'_>,
+    rows: core::ops::Range<usize>,
+) {
+    if rows.is_empty() {
+        return;
+    }
+    let most = usize::clamp(S::ACCUMULATORS / T, 1, 4);
+    let chains = chains(inputs.len, lines);
+    for first in (0..lines).step_by(most) {
+        for (columns, column) in columns.chunks(BLOCK * lines).zip((0..).step_by(BLOCK)) {
+            for row in rows.clone().step_by(T) {
+                let tile = Tile::<E> {
+                    columns,
+                    lines,
+                    first,
+                    inputs: Rows { data: &inputs.data[row * inputs.stride + column..], ..inputs },
+                    sums: &mut sums.data[row * sums.stride + sums.first + first..],
+                    stride: sums.stride,
+                };
+                macro_rules! enter {
+                    ($($n:literal)*) => { match (usize::min(most, lines - first), chains) {
+                        $( ($n, 1) => enter!(@ $n 1), ($n, 2) => enter!(@ $n 2), ($n, _) => enter!(@ $n 4), )*
+                        _ => {}
+                    } };
+                    (@ $n:literal $c:literal) => {
+                        if const { $n <= S::ACCUMULATORS / T || $n == 1 } {
+                            simd.enter(Sized::<E, $n, T, $c>(tile));
+                        }
+                    };
+                }
+                enter!(1 2 3 4);
+            }
+        }
+    }
+}
+
+/// At most [`BLOCK`] columns, and where in them and in the rows a tile starts.
+struct Tile<'a, E: Element> {
+    columns: &'a [E::Line],
+    lines: usize,
+    first: usize,
+    inputs: Rows<'a>,
+    sums: &'a mut [Line],
+    stride: usize,
+}
+
+/// A tile of `N` lines and `T` rows, summed in `C` chains.
+struct Sized<'a, E: Element, const N: usize, const T: usize, const C: usize>(Tile<'a, E>);
+
+impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_, E, N, T, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Tile { columns, lines, first, inputs, sums, stride } = self.0;
+        let zero = [[S::Row::splat(simd, 0.0); N]; T];
+        let (mut z, mut rows) = (zero, [&[][..]; T]);
+        for t in 0..T {
+            rows[t] = &inputs.data[t * inputs.stride..][..columns.len() / lines];
+            let sums = &sums[t * stride..][..N];
+            for n in 0..N {
+                z[t][n] = S::Row::load(simd, &sums[n].0);
+            }
+        }
+        let part = Part::<E, T> { columns, stride: lines, first, inputs: rows };
+        z = if inputs.len > BLOCK {
+            join(simd, z, block::<S, E, N, T, C>(simd, zero, part))
+        } else {
+            block::<S, E, N, T, C>(simd, z, part)
+        };
+        for t in 0..T {
+            let sums = &mut sums[t * stride..][..N];
+            for n in 0..N {
+                z[t][n].store(simd, &mut sums[n].0);
+            }
+        }
+    }
+}
