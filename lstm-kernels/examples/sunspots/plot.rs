@@ -8,8 +8,9 @@ use plotters::prelude::*;
 /// The first unseen month is January 1944.
 const FIRST_YEAR: f32 = 1944.0;
 
+/// Draws it beside the program, below `target/`, and returns its path.
 pub fn draw(truth: &[f32], forecasts: &[f32]) -> Result<PathBuf, Box<dyn Error>> {
-    let path = std::env::current_dir()?.join("sunspots.svg");
+    let path = std::env::current_exe()?.with_extension("svg");
     let months = |values: &[f32]| -> Vec<(f32, f32)> {
         values.iter().take(truth.len()).enumerate().map(|(n, &v)| (FIRST_YEAR + n as f32 / 12.0, v)).collect()
     };

@@ -1,0 +1,5 @@
+use lstm_kernels::lstm_cell;
+
+lstm_cell!();
+
+fn main() {}

@@ -1,0 +1,11 @@
+use lstm_kernels::{LstmWeights, lstm_cell};
+
+lstm_cell!(in=10, hidden=20);
+
+fn main() {
+    let cell = LSTMCell::new(&LstmWeights::torch(&[], &[], None)).unwrap();
+    let mut state = LSTMCell::zero_state();
+    let h = cell.step(&[0.0; 10], &mut state);
+    cell.step(&[1.0; 10], &mut state);
+    println!("{h:?}");
+}
