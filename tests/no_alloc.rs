@@ -8,7 +8,7 @@ use std::{
 };
 
 use lstm_kernels::lstm::{Input, Workspace};
-use lstm_kernels::{ISA_VARIABLE, Isa, LstmCellDyn, LstmConfig, LstmWeights, lstm_cell};
+use lstm_kernels::{ISA_VARIABLE, Isa, Layer, LstmCellDyn, LstmConfig, LstmWeights, lstm_cell};
 use support::{GRID, LstmCase, LstmModel, Model, Random, isas};
 
 /// The system's allocator, which counts this thread's calls (the test harness has threads of its own).
@@ -168,6 +168,24 @@ fn a_dynamic_cell_allocates_nothing_once_the_workspace_has_seen_its_batch() {
         };
         assert!(step(6) > 0, "an empty workspace must make room");
         assert_eq!([6, 1, 5, 6].map(step), [0; 4], "{isa}");
+    }
+}
+
+#[test]
+fn stacked_cells_allocate_nothing() {
+    lstm_cell!(struct Second, in=20, hidden=20);
+    let model = LstmModel::random(LstmConfig::new(10, 20).num_layers(2), &mut Random::new(1), 1.0);
+    let weights = model.weights();
+    for isa in isas() {
+        let first = LSTMCell::with_isa(&weights[0], isa).expect("good weights");
+        let stack = (first, Second::with_isa(&weights[1], isa).expect("good weights"));
+        let (mut state, mut out) = (<(LSTMCell, Second)>::zero_state(), [[0.0; 20]; 21]);
+        assert_eq!(calls(|| stack.step(&[0.5; 10], &mut state)[0]), 0, "step on {isa}");
+        assert_eq!(
+            calls(|| stack.run(&[[0.5; 10]; 21], &mut state, &mut out).expect("equal lengths")),
+            0,
+            "run on {isa}"
+        );
     }
 }
 
