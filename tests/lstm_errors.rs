@@ -251,9 +251,11 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     let two = LstmModel::random(LstmConfig::new(3, 5).bidirectional(true), &mut Random::new(1), 1.0);
     assert_eq!(two.lstm(Isa::Scalar).stream(2, None).map(|_| ()), Err(Error::BidirectionalStream));
     text_has(Error::BidirectionalStream, &["bidirectional", "cannot stream"]);
-    let error = lstm.stream(0, None).map(|_| ()).unwrap_err();
-    assert!(matches!(error, Error::InvalidOption { option: "batch", .. }), "{error:?}");
-    text_has(error, &["batch", "at least 1"]);
+    for batch in [0, (1 << 20) + 1, HUGE, usize::MAX] {
+        let error = lstm.stream(batch, None).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::InvalidOption { option: "batch", .. }), "{error:?}");
+        text_has(error, &["batch", "from 1 to 1048576"]);
+    }
 
     let mut stream = lstm.stream(2, case.initial()).unwrap();
     assert_eq!(stream.batch(), 2);
