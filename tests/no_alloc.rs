@@ -7,8 +7,9 @@ use std::{
     hint::black_box,
 };
 
-use lstm_kernels::{ISA_VARIABLE, Isa, LstmWeights, lstm_cell};
-use support::{GRID, Model, Random, isas};
+use lstm_kernels::lstm::{Input, Workspace};
+use lstm_kernels::{ISA_VARIABLE, Isa, Layer, LstmCellDyn, LstmConfig, LstmWeights, lstm_cell};
+use support::{GRID, LstmCase, LstmModel, Model, Random, isas};
 
 /// The system's allocator, which counts this thread's calls (the test harness has threads of its own).
 struct Counting;
@@ -103,6 +104,89 @@ fn making_a_cell_and_its_states_allocates_nothing() {
         assert!(calls(|| LSTMCell::new(&weights).expect("good weights")) <= 2, "new with {ISA_VARIABLE}");
     }
     assert_eq!(calls(|| Isa::available().count()), 0, "available");
+}
+
+#[test]
+fn forward_into_allocates_nothing_in_a_prepared_workspace() {
+    let plain = LstmConfig::new(3, 9);
+    for config in
+        [plain, plain.num_layers(2).bidirectional(true).proj_size(4), LstmConfig::new(16, 33).batch_first(true)]
+    {
+        for lengths in [false, true] {
+            let case = LstmCase::random(config, [7, 5], lengths, true, 1);
+            for isa in isas() {
+                let lstm = case.model.lstm(isa);
+                let (mut h, mut c) = case.initial.clone().expect("given states");
+                let mut output = vec![0.0; 7 * 5 * config.output_size()];
+                let mut workspace = lstm.workspace(7, 5);
+                for call in 0..2 {
+                    let made = calls(|| lstm.forward_into(case.input(), (&mut h, &mut c), &mut output, &mut workspace));
+                    assert_eq!(made, 0, "{config:?} on {isa}, call {call}");
+                }
+                // Smaller inputs need no more, a refused call does not build its error on the heap.
+                let single = case.single(0);
+                let (mut h, mut c) = single.initial.clone().expect("given states");
+                let output = &mut output[..single.steps * config.output_size()];
+                let made = calls(|| lstm.forward_into(single.input(), (&mut h, &mut c), output, &mut workspace));
+                assert_eq!(made, 0, "{config:?} on {isa}, one sequence");
+                let mut refused = || lstm.forward_into(single.input(), (&mut [], &mut []), &mut [], &mut workspace);
+                assert_eq!(calls(|| refused().expect_err("no states")), 0, "{config:?} on {isa}, refused");
+            }
+        }
+    }
+}
+
+#[test]
+fn advance_allocates_nothing_unless_a_piece_is_longer_than_all_before() {
+    let config = LstmConfig::new(16, 9).num_layers(2);
+    let case = LstmCase::random(config, [7, 5], false, false, 1);
+    let (x_row, out_row) = (5 * 16, 5 * 9);
+    for isa in isas() {
+        let lstm = case.model.lstm(isa);
+        let mut stream = lstm.stream(5, None).expect("a batch");
+        let mut output = vec![0.0; 7 * out_row];
+        let mut advance = |steps: usize| {
+            let (x, output) = (&case.x[..steps * x_row], &mut output[..steps * out_row]);
+            calls(|| lstm.advance(&mut stream, Input::new(x, &[steps, 5, 16]), output).expect("right shapes"))
+        };
+        assert_eq!([advance(1), advance(1)], [0, 0], "one step at a time on {isa}");
+        assert!(advance(7) > 0, "a longer piece must make room");
+        assert_eq!([7, 1, 3, 7].map(advance), [0; 4], "in pieces on {isa}");
+    }
+}
+
+#[test]
+fn a_dynamic_cell_allocates_nothing_once_the_workspace_has_seen_its_batch() {
+    let model = LstmModel::random(LstmConfig::new(13, 20), &mut Random::new(1), 1.0);
+    let (x, mut h, mut c) = ([0.5; 6 * 13], [0.0; 6 * 20], [0.0; 6 * 20]);
+    for isa in isas() {
+        let cell = LstmCellDyn::with_isa(13, 20, &model.weights()[0], isa).expect("good weights");
+        let mut workspace = Workspace::new();
+        let mut step = |batch: usize| {
+            let (x, h, c) = (&x[..batch * 13], &mut h[..batch * 20], &mut c[..batch * 20]);
+            calls(|| cell.step(x, h, c, &mut workspace).expect("right shapes"))
+        };
+        assert!(step(6) > 0, "an empty workspace must make room");
+        assert_eq!([6, 1, 5, 6].map(step), [0; 4], "{isa}");
+    }
+}
+
+#[test]
+fn stacked_cells_allocate_nothing() {
+    lstm_cell!(struct Second, in=20, hidden=20);
+    let model = LstmModel::random(LstmConfig::new(10, 20).num_layers(2), &mut Random::new(1), 1.0);
+    let weights = model.weights();
+    for isa in isas() {
+        let first = LSTMCell::with_isa(&weights[0], isa).expect("good weights");
+        let stack = (first, Second::with_isa(&weights[1], isa).expect("good weights"));
+        let (mut state, mut out) = (<(LSTMCell, Second)>::zero_state(), [[0.0; 20]; 21]);
+        assert_eq!(calls(|| stack.step(&[0.5; 10], &mut state)[0]), 0, "step on {isa}");
+        assert_eq!(
+            calls(|| stack.run(&[[0.5; 10]; 21], &mut state, &mut out).expect("equal lengths")),
+            0,
+            "run on {isa}"
+        );
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The oracle itself: against numbers computed by hand, and against PyTorch in float64. Everything else is tested
 //! against the oracle.
 
-use lstm_kernels::{Error, LstmWeights, reference};
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Error, LstmConfig, LstmWeights, reference};
 use support::{Close, Goldens, assert_within};
 
 /// Twelve digits, absolute.
@@ -87,4 +88,67 @@ fn the_oracle_refuses_what_a_cell_refuses() {
     let weights = LstmWeights::torch(&[0.0; 4], &[0.0; 3], None);
     let error = Error::WrongLength { tensor: "weight_hh", expected: 4, found: 3 };
     assert_eq!(reference::Cell::new(&weights, 1, 1).unwrap_err(), error);
+}
+
+#[test]
+fn both_directions_start_at_their_own_end_of_each_sequence() {
+    // All weights zero: c halves at each step of its direction, h = tanh(c) / 2.
+    let weights = [LstmWeights::torch(&[0.0; 4], &[0.0; 4], None); 2];
+    let lstm = reference::Lstm::new(LstmConfig::new(1, 1).bias(false).bidirectional(true), &weights).unwrap();
+    let h = |c: f64| 0.5 * c.tanh();
+    // Two sequences of lengths 2 and 1; c_0 is 1 forward and 8, 4 in reverse.
+    let input = Input::new(&[1.0, 1.0, 1.0, f32::NAN], &[2, 2, 1]).lengths(&[2, 1]);
+    let result = lstm.forward(input, Some((&[0.0; 4], &[1.0, 1.0, 8.0, 4.0]))).unwrap();
+    assert_eq!(result.output, [h(0.5), h(2.0), h(0.5), h(2.0), h(0.25), h(4.0), 0.0, 0.0]);
+    assert_eq!(result.h_n, [h(0.25), h(0.5), h(2.0), h(2.0)]);
+    assert_eq!(result.c_n, [0.25, 0.5, 2.0, 2.0]);
+}
+
+#[test]
+fn a_projection_mixes_the_units_and_is_what_the_next_step_and_layer_read() {
+    // z_g of both layers is what they read, all other pre-activations are 0: c' = (c + tanh(h + x)) / 2.
+    let (ih, hh) = ([0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    let weights = [LstmWeights::torch(&ih, &hh, None).with_projection(&[3.0, 5.0]); 2];
+    let config = LstmConfig::new(1, 2).num_layers(2).bias(false).proj_size(1);
+    let lstm = reference::Lstm::new(config, &weights).unwrap();
+    let result = lstm.forward(Input::new(&[0.5, -1.0], &[2, 1]), Some((&[0.25, 0.0], &[0.0, 1.0, 0.0, 0.0]))).unwrap();
+
+    let step = |x: f64, h: f64, c: [f64; 2]| {
+        let c = c.map(|c| 0.5 * c + 0.5 * (x + h).tanh());
+        (3.0 * (0.5 * c[0].tanh()) + 5.0 * (0.5 * c[1].tanh()), c)
+    };
+    let (h0, c0) = step(0.5, 0.25, [0.0, 1.0]);
+    let (h1, c1) = step(h0, 0.0, [0.0, 0.0]);
+    let (h2, c2) = step(-1.0, h0, c0);
+    let (h3, c3) = step(h2, h1, c1);
+    assert_within(&result.output, &[h1, h3], EXACT, "output");
+    assert_within(&result.h_n, &[h2, h3], EXACT, "h_n");
+    assert_within(&result.c_n, &[c2, c3].concat(), EXACT, "c_n");
+}
+
+#[test]
+fn batch_first_only_says_where_the_rows_lie() {
+    let weights = [LstmWeights::torch(&[0.5, 1.0, -1.0, 2.0], &[1.0; 4], None)];
+    let config = LstmConfig::new(1, 1).bias(false);
+    let run = |config, x: &[f32], shape: &[usize]| {
+        reference::Lstm::new(config, &weights).unwrap().forward(Input::new(x, shape), None).unwrap()
+    };
+    let time_first = run(config, &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0], &[3, 2, 1]);
+    let batch_first = run(config.batch_first(true), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3, 1]);
+    let [a, b, c, d, e, f] = time_first.output[..] else { panic!("{time_first:?}") };
+    assert_eq!(batch_first.output, [a, c, e, b, d, f]);
+    assert_eq!((time_first.h_n, time_first.c_n), (batch_first.h_n, batch_first.c_n));
+}
+
+#[test]
+fn the_oracle_of_sequences_refuses_what_the_driver_refuses() {
+    let weights = LstmWeights::torch(&[0.0; 4], &[0.0; 4], None);
+    let config = LstmConfig::new(1, 1).bias(false);
+    let of = |config, weights: &[LstmWeights<'_>]| reference::Lstm::new(config, weights).map(|_| ()).unwrap_err();
+    assert_eq!(of(config, &[]), Error::WrongLayers { expected: 1, found: 0 });
+    assert_eq!(of(config.bias(true), &[weights]), Error::MissingBias);
+    assert!(matches!(of(config.num_layers(0), &[weights]), Error::InvalidOption { option: "num_layers", .. }));
+    let lstm = reference::Lstm::new(config, &[weights]).unwrap();
+    let error = lstm.forward(Input::new(&[0.0; 2], &[2, 1]), Some((&[0.0; 2], &[0.0]))).unwrap_err();
+    assert_eq!(error, Error::WrongElements { tensor: "h_0", expected: [1, 1, 1], found: 2 });
 }

@@ -2,8 +2,14 @@
 
 use std::{error::Error as StdError, sync::Arc, thread};
 
+<<<<<<< HEAD
 use lstm_kernels::{Error, Isa, State, lstm_cell};
 use support::{GRID, Model, Random, Shape, assert_same_bits, isas};
+=======
+use lstm_kernels::lstm::{Output, Stream, Workspace};
+use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, State, lstm_cell};
+use support::{GRID, LstmCase, Model, Random, assert_same_bits, isas};
+>>>>>>> h3
 
 lstm_cell!(in=10, hidden=20);
 
@@ -13,6 +19,11 @@ fn cells_and_states_and_errors_are_send_and_sync_and_own_their_data() {
     send_sync::<LSTMCell>();
     send_sync::<LSTMCellState>();
     send_sync::<State<1, 4>>();
+    send_sync::<Lstm>();
+    send_sync::<LstmCellDyn>();
+    send_sync::<Stream>();
+    send_sync::<Workspace>();
+    send_sync::<Output>();
     send_sync::<Isa>();
     send_sync::<Error>();
     fn error<T: StdError>() {}
@@ -48,5 +59,25 @@ fn threads_that_share_a_cell_all_get_the_bits_of_one_thread() {
                 assert_same_bits(&together, &alone, format_args!("{shape} on {isa}, thread {stream}"));
             }
         }
+    }
+}
+
+#[test]
+fn threads_that_share_an_lstm_all_get_the_bits_of_one_thread() {
+    let config = LstmConfig::new(13, 20).num_layers(2).bidirectional(true);
+    for isa in isas() {
+        let case = LstmCase::random(config, [20, 5], true, true, 1);
+        let lstm = case.model.lstm(isa);
+        let alone = case.forward(isa);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        let found = lstm.forward(case.input(), case.initial()).expect("right shapes");
+                        assert_same_bits(&found.output.data, &alone[0], format_args!("on {isa}"));
+                    }
+                });
+            }
+        });
     }
 }

@@ -1,4 +1,9 @@
-//! What the benchmarks share: random weights and inputs, and the loop that a user would write by hand.
+//! What the benchmarks share: random weights and inputs, the loop that a user would write by hand, and the machine's
+//! peak.
+
+mod peak;
+
+pub use peak::fma_peak;
 
 /// A small deterministic source of random numbers (a 64-bit linear congruential generator).
 #[derive(Debug)]

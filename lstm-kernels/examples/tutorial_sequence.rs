@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release --example tutorial_sequence`
 
-use lstm_kernels::{LstmWeights, lstm_cell, reference};
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Layer, LstmConfig, LstmWeights, lstm_cell, reference};
 
 // rnn = nn.LSTM(10, 20, 2)  # (input_size, hidden_size, num_layers)
 lstm_cell!(struct Layer0, in=10, hidden=20);
@@ -16,9 +17,11 @@ fn numbers(len: usize) -> Vec<f32> {
 fn main() -> Result<(), lstm_kernels::Error> {
     let (weight_ih_l0, weight_ih_l1, weight_hh, bias) =
         (numbers(80 * 10), numbers(80 * 20), numbers(80 * 20), numbers(80));
-    let weights_l0 = LstmWeights::torch(&weight_ih_l0, &weight_hh, Some((&bias, &bias)));
-    let weights_l1 = LstmWeights::torch(&weight_ih_l1, &weight_hh, Some((&bias, &bias)));
-    let (layer_0, layer_1) = (Layer0::new(&weights_l0)?, Layer1::new(&weights_l1)?);
+    let weights = [
+        LstmWeights::torch(&weight_ih_l0, &weight_hh, Some((&bias, &bias))),
+        LstmWeights::torch(&weight_ih_l1, &weight_hh, Some((&bias, &bias))),
+    ];
+    let rnn = (Layer0::new(&weights[0])?, Layer1::new(&weights[1])?);
 
     // input = torch.randn(5, 3, 10)  # here three sequences of five inputs
     let input: Vec<[[f32; 10]; 5]> = numbers(3 * 5 * 10).as_chunks::<10>().0.as_chunks::<5>().0.to_vec();
@@ -27,23 +30,19 @@ fn main() -> Result<(), lstm_kernels::Error> {
     let (h_0, c_0) = ([0.1; 20], [-0.1; 20]);
 
     // output, (hn, cn) = rnn(input, (h0, c0))
+    let oracle = reference::Lstm::new(LstmConfig::new(10, 20).num_layers(2), &weights)?;
     let mut largest = 0f64;
     for (number, sequence) in input.iter().enumerate() {
-        let (mut state_0, mut state_1) = (Layer0State::new(&h_0, &c_0), Layer1State::new(&h_0, &c_0));
-        let (mut between, mut output) = ([[0.0; 20]; 5], [[0.0; 20]; 5]);
-        layer_0.run(sequence, &mut state_0, &mut between)?;
-        layer_1.run(&between, &mut state_1, &mut output)?;
-        println!("sequence {number}: output [5, 20], h_n of the last layer begins with {:.4?}", &state_1.h()[..4]);
+        let mut state = (Layer0State::new(&h_0, &c_0), Layer1State::new(&h_0, &c_0));
+        let mut output = [[0.0; 20]; 5];
+        rnn.run(sequence, &mut state, &mut output)?;
+        println!("sequence {number}: output [5, 20], h_n of the last layer begins with {:.4?}", &state.1.h()[..4]);
 
         // The same in f64.
-        let (oracle_0, oracle_1) =
-            (reference::Cell::new(&weights_l0, 10, 20)?, reference::Cell::new(&weights_l1, 20, 20)?);
-        let [mut h0, mut c0, mut h1, mut c1] = [h_0, c_0, h_0, c_0].map(|v| v.map(f64::from));
-        for (x, ours) in sequence.iter().zip(&output) {
-            oracle_0.step(&x.map(f64::from), &mut h0, &mut c0);
-            oracle_1.step(&h0, &mut h1, &mut c1);
-            largest = ours.iter().zip(h1).map(|(a, b)| (f64::from(*a) - b).abs()).fold(largest, f64::max);
-        }
+        let input = Input::new(sequence.as_flattened(), &[5, 10]);
+        let expected = oracle.forward(input, Some(([h_0; 2].as_flattened(), [c_0; 2].as_flattened())))?.output;
+        let difference = |(ours, exact): (&f32, f64)| (f64::from(*ours) - exact).abs();
+        largest = output.as_flattened().iter().zip(expected).map(difference).fold(largest, f64::max);
     }
     println!("largest difference from an f64 LSTM: {largest:.1e}");
     assert!(largest < 1e-6);

@@ -23,6 +23,7 @@
 //! # What to use
 //! - [`lstm_cell!`] makes a struct for one size. Its `step` advances one stream by one sample, `step_batch` many
 //!   streams through the same weights, `run` one stream by a whole sequence.
+//! - [`Layer`] stacks cells: a pair of them is a layer too.
 //! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
 //! - [`Isa`] says which instruction set a cell runs on; [`Isa::detect`] picks it once, at construction.
 //! - [`reference`](mod@reference) is the f64 oracle that everything is tested against.
@@ -70,6 +71,7 @@ mod product;
 #[cfg(feature = "std")]
 pub mod reference;
 mod simd;
+pub mod stack;
 mod state;
 mod weights;
 
@@ -77,6 +79,7 @@ pub use error::Error;
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
 pub use lstm::{Lstm, LstmCellDyn, LstmConfig};
+pub use stack::Layer;
 pub use state::State;
 pub use weights::LstmWeights;
 

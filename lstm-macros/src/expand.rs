@@ -141,5 +141,33 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
                 }
             }
         }
+
+        #[automatically_derived]
+        impl #library::Layer for #name {
+            type Input = [f32; #input];
+            type Output = [f32; #hidden];
+            type State = #state;
+
+            fn zero_state() -> #state {
+                Self::zero_state()
+            }
+            #[inline]
+            fn output(state: &#state) -> &[f32; #hidden] {
+                state.h()
+            }
+            #[inline]
+            fn step<'s>(&self, x: &[f32; #input], state: &'s mut #state) -> &'s [f32; #hidden] {
+                self.inner.step(x, state)
+            }
+            #[inline]
+            fn run(
+                &self,
+                seq: &[[f32; #input]],
+                state: &mut #state,
+                out: &mut [[f32; #hidden]],
+            ) -> ::core::result::Result<(), #error> {
+                self.inner.run(seq, state, out)
+            }
+        }
     }
 }

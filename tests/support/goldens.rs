@@ -119,12 +119,12 @@ impl Golden {
     }
 }
 
-fn f32s(file: &SafeTensors<'_>, case: &str, tensor: &str) -> Vec<f32> {
+pub(crate) fn f32s(file: &SafeTensors<'_>, case: &str, tensor: &str) -> Vec<f32> {
     let (chunks, _) = bytes(file, case, tensor, Dtype::F32).as_chunks();
     chunks.iter().copied().map(f32::from_le_bytes).collect()
 }
 
-fn f64s(file: &SafeTensors<'_>, case: &str, tensor: &str) -> Vec<f64> {
+pub(crate) fn f64s(file: &SafeTensors<'_>, case: &str, tensor: &str) -> Vec<f64> {
     let (chunks, _) = bytes(file, case, tensor, Dtype::F64).as_chunks();
     chunks.iter().copied().map(f64::from_le_bytes).collect()
 }

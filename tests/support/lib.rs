@@ -13,6 +13,9 @@ mod erased;
 mod goldens;
 mod grid;
 mod isas;
+mod lstm_case;
+mod lstm_goldens;
+mod lstm_model;
 mod model;
 mod random;
 
@@ -22,5 +25,8 @@ pub use erased::{AnyCell, AnyStates};
 pub use goldens::{Golden, Goldens};
 pub use grid::{GRID, Shape};
 pub use isas::{REQUIRE_VARIABLE, isas};
+pub use lstm_case::{LstmCase, LstmResult};
+pub use lstm_goldens::{Expected, LstmGolden};
+pub use lstm_model::LstmModel;
 pub use model::{Model, Oracle};
 pub use random::Random;

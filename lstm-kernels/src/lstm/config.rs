@@ -5,7 +5,7 @@ use crate::weights::Sizes;
 
 /// The largest size that an option takes: above it the weights would not fit in memory, and far above it their
 /// number not into a `usize`.
-const MAX_SIZE: usize = 1 << 20;
+pub(super) const MAX_SIZE: usize = 1 << 20;
 
 /// The options of a [`torch.nn.LSTM`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html), with its
 /// names and defaults.

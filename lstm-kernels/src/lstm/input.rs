@@ -17,9 +17,9 @@ use crate::error::Error;
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
-    pub(super) data: &'a [f32],
+    pub(crate) data: &'a [f32],
     shape: &'a [usize],
-    pub(super) lengths: Option<&'a [usize]>,
+    pub(crate) lengths: Option<&'a [usize]>,
 }
 
 impl<'a> Input<'a> {
@@ -58,16 +58,16 @@ pub struct Output {
 
 /// The sizes of an input, and where its rows lie.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
-    pub(super) steps: usize,
-    pub(super) batch: usize,
-    pub(super) batched: bool,
+pub(crate) struct Extent {
+    pub(crate) steps: usize,
+    pub(crate) batch: usize,
+    pub(crate) batched: bool,
     batch_first: bool,
 }
 
 impl Extent {
     /// Reads and checks an input's shape, length and lengths.
-    pub(super) fn new(config: &LstmConfig, input: &Input<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(config: &LstmConfig, input: &Input<'_>) -> Result<Self, Error> {
         let batch_first = config.batch_first;
         let (steps, batch, batched, size) = match *input.shape {
             [steps, size] => (steps, 1, false, size),
@@ -107,7 +107,7 @@ impl Extent {
 }
 
 /// Whether a tensor of a shape has `found` elements.
-pub(super) fn check_elements(tensor: &'static str, found: usize, expected: [usize; 3]) -> Result<(), Error> {
+pub(crate) fn check_elements(tensor: &'static str, found: usize, expected: [usize; 3]) -> Result<(), Error> {
     let product = expected.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
     if product == Some(found) { Ok(()) } else { Err(Error::WrongElements { tensor, expected, found }) }
 }

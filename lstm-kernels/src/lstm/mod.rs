@@ -12,7 +12,7 @@
 
 mod cell_dyn;
 mod config;
-mod input;
+pub(crate) mod input;
 mod layer;
 mod stream;
 mod workspace;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::input::{Extent, Input, check_elements};
 use super::workspace::Workspace;
-use super::{Lstm, LstmConfig};
+use super::{Lstm, LstmConfig, config::MAX_SIZE};
 use crate::error::Error;
 
 /// The state of all layers for a batch of sequences that arrive in pieces, and the memory to work in. Made by
@@ -45,13 +45,13 @@ impl Lstm {
     /// ```
     ///
     /// # Errors
-    /// [`Error::BidirectionalStream`]; an empty batch; states of another number of elements.
+    /// [`Error::BidirectionalStream`]; a batch of 0 or more than 1,048,576; states of another number of elements.
     pub fn stream(&self, batch: usize, initial: Option<(&[f32], &[f32])>) -> Result<Stream, Error> {
         if self.config.bidirectional {
             return Err(Error::BidirectionalStream);
         }
-        if batch == 0 {
-            return Err(Error::InvalidOption { option: "batch", expected: "at least 1" });
+        if batch == 0 || batch > MAX_SIZE {
+            return Err(Error::InvalidOption { option: "batch", expected: "from 1 to 1048576" });
         }
         let mut workspace = Workspace::new();
         if let Some((h, c)) = initial {

@@ -1,4 +1,5 @@
-//! The oracle: the textbook LSTM cell in f64, scalar, without any cleverness.
+//! The oracle: the textbook LSTM in f64, scalar, without any cleverness. [`Cell`] is one step, [`Lstm`] all options of
+//! `torch.nn.LSTM`.
 //!
 //! ```text
 //! i = sigmoid(W_ii x + b_ii + W_hi h + b_hi)       c' = f * c + i * g
@@ -9,7 +10,11 @@
 //!
 //! Source: the documentation of `torch.nn.LSTMCell`. Slow on purpose; use it to check, not to run.
 
+mod lstm;
+
 use alloc::vec::Vec;
+
+pub use lstm::{Lstm, Output};
 
 use crate::error::Error;
 use crate::weights::{LstmWeights, Sizes};

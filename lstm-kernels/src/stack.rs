@@ -1,0 +1,153 @@
+//! Stacked cells of compile-time sizes: no dynamic shape, no heap, `no_std`.
+//!
+//! A cell made by [`lstm_cell!`](crate::lstm_cell) is a [`Layer`], and a pair of layers is a layer, if the second takes
+//! what the first gives: the compiler checks it. Pairs nest, so `((a, b), c)` has three layers.
+//!
+//! ```
+//! use lstm_kernels::{Layer, LstmWeights, lstm_cell};
+//!
+//! // torch: rnn = nn.LSTM(10, 20, 2)  # (input_size, hidden_size, num_layers)
+//! lstm_cell!(struct Layer0, in=10, hidden=20);
+//! lstm_cell!(struct Layer1, in=20, hidden=20);
+//! type Rnn = (Layer0, Layer1);
+//!
+//! let (w_ih_l0, w_ih_l1, w_hh, b) = ([0.1; 80 * 10], [0.1; 80 * 20], [0.1; 80 * 20], [0.0; 80]);
+//! let rnn: Rnn = (
+//!     Layer0::new(&LstmWeights::torch(&w_ih_l0, &w_hh, Some((&b, &b))))?,
+//!     Layer1::new(&LstmWeights::torch(&w_ih_l1, &w_hh, Some((&b, &b))))?,
+//! );
+//!
+//! // torch: output, (hn, cn) = rnn(input, (h0, c0)), for one of the three sequences
+//! let (input, mut output) = ([[0.5; 10]; 5], [[0.0; 20]; 5]);
+//! let mut state = (Layer0State::new(&[0.1; 20], &[-0.1; 20]), Layer1State::new(&[0.1; 20], &[-0.1; 20]));
+//! rnn.run(&input, &mut state, &mut output)?;
+//! assert_eq!(&output[4], state.1.h());
+//!
+//! // One more step.
+//! let h: &[f32; 20] = rnn.step(&[0.5; 10], &mut state);
+//! # assert!(h[0].abs() < 1.0);
+//! # Ok::<(), lstm_kernels::Error>(())
+//! ```
+
+use crate::cell::Cell;
+use crate::error::Error;
+use crate::state::State;
+
+/// Time steps that go through the first layer of a pair before the second takes them.
+const CHUNK: usize = 8;
+
+/// What takes a row at each time step, keeps its state with the caller, and gives a row: a cell, or layers of cells.
+///
+/// `step` and `run` never allocate, lock, call the system or panic, and give the same bits as the cells called one
+/// after the other.
+pub trait Layer {
+    /// One time step's input: `[f32; I]`.
+    type Input;
+    /// One time step's output: `[f32; H]`.
+    type Output: Copy;
+    /// The state of one stream: [`State`], or a pair of states.
+    type State;
+
+    /// The state at the start of a sequence: all h and c are 0.
+    fn zero_state() -> Self::State;
+
+    /// The last output: the last layer's h.
+    fn output(state: &Self::State) -> &Self::Output;
+
+    /// One time step: takes x and the state, leaves the new state and returns the output.
+    fn step<'s>(&self, x: &Self::Input, state: &'s mut Self::State) -> &'s Self::Output;
+
+    /// A whole sequence, a time step for each element of `seq`, whose output goes to `out`.
+    ///
+    /// # Errors
+    /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
+    fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error>;
+}
+
+impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool> Layer
+    for Cell<I, H, HP, LAST, LEN, BIAS>
+{
+    type Input = [f32; I];
+    type Output = [f32; H];
+    type State = State<H, HP>;
+
+    fn zero_state() -> Self::State {
+        State::zero()
+    }
+
+    #[inline]
+    fn output(state: &Self::State) -> &Self::Output {
+        state.h()
+    }
+
+    #[inline]
+    fn step<'s>(&self, x: &Self::Input, state: &'s mut Self::State) -> &'s Self::Output {
+        Self::step(self, x, state)
+    }
+
+    #[inline]
+    fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
+        Self::run(self, seq, state, out)
+    }
+}
+
+impl<A: Layer, B: Layer<Input = A::Output>> Layer for (A, B) {
+    type Input = A::Input;
+    type Output = B::Output;
+    type State = (A::State, B::State);
+
+    fn zero_state() -> Self::State {
+        (A::zero_state(), B::zero_state())
+    }
+
+    #[inline]
+    fn output(state: &Self::State) -> &Self::Output {
+        B::output(&state.1)
+    }
+
+    #[inline]
+    fn step<'s>(&self, x: &Self::Input, state: &'s mut Self::State) -> &'s Self::Output {
+        self.1.step(self.0.step(x, &mut state.0), &mut state.1)
+    }
+
+    fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
+        if seq.len() != out.len() {
+            return Err(Error::LengthMismatch { what: ("seq", "out"), left: seq.len(), right: out.len() });
+        }
+        // What it holds does not matter.
+        let mut between = [*A::output(&state.0); CHUNK];
+        for (seq, out) in seq.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
+            let between = &mut between[..seq.len()];
+            self.0.run(seq, &mut state.0, between)?;
+            self.1.run(between, &mut state.1, out)?;
+        }
+        Ok(())
+    }
+}
+
+/// A large cell, made by `new_boxed`.
+#[cfg(feature = "alloc")]
+impl<L: Layer> Layer for alloc::boxed::Box<L> {
+    type Input = L::Input;
+    type Output = L::Output;
+    type State = L::State;
+
+    fn zero_state() -> Self::State {
+        L::zero_state()
+    }
+
+    #[inline]
+    fn output(state: &Self::State) -> &Self::Output {
+        L::output(state)
+    }
+
+    #[inline]
+    fn step<'s>(&self, x: &Self::Input, state: &'s mut Self::State) -> &'s Self::Output {
+        L::step(self, x, state)
+    }
+
+    #[inline]
+    fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
+        L::run(self, seq, state, out)
+    }
+}

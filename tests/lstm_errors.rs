@@ -1,0 +1,360 @@
+//! What a caller of the sequence driver can get wrong, and what is said about it; and inputs that want to do harm.
+
+use lstm_kernels::lstm::{Input, Workspace};
+use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights};
+use support::{LstmCase, LstmModel, Random, assert_same_bits, isas};
+
+const HUGE: usize = usize::MAX / 2 + 1;
+
+#[track_caller]
+fn text_has(error: Error, words: &[&str]) {
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "`{text}` does not say `{word}`");
+    }
+}
+
+fn refused(config: LstmConfig, weights: &[LstmWeights<'_>]) -> Error {
+    let error = Lstm::with_isa(config, weights, Isa::Scalar).map(|_| ()).unwrap_err();
+    for isa in isas() {
+        assert_eq!(Lstm::with_isa(config, weights, isa).map(|_| ()).unwrap_err(), error, "{isa}");
+    }
+    error
+}
+
+/// Two layers, three inputs, five units; a call of four time steps and two sequences.
+fn case() -> LstmCase {
+    LstmCase::random(LstmConfig::new(3, 5).num_layers(2), [4, 2], false, true, 1)
+}
+
+#[test]
+fn every_option_out_of_range_is_named() {
+    let good = LstmConfig::new(3, 5);
+    for size in [0, (1 << 20) + 1, HUGE, usize::MAX] {
+        for (config, option) in [
+            (LstmConfig::new(size, 5), "input_size"),
+            (LstmConfig::new(3, size), "hidden_size"),
+            (good.num_layers(size), "num_layers"),
+        ] {
+            let error = refused(config, &[]);
+            assert!(
+                matches!(error, Error::InvalidOption { option: found, .. } if found == option),
+                "{config:?}: {error:?}"
+            );
+            text_has(error, &[option, "from 1 to 1048576"]);
+        }
+    }
+    for proj_size in [5, 6, usize::MAX] {
+        let error = refused(good.proj_size(proj_size), &[]);
+        assert!(matches!(error, Error::InvalidOption { option: "proj_size", .. }), "{error:?}");
+        text_has(error, &["proj_size", "less than `hidden_size`"]);
+    }
+    for dropout in [-0.1, 1.000_001, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = refused(good.dropout(dropout), &[]);
+        assert!(matches!(error, Error::InvalidOption { option: "dropout", .. }), "{dropout}: {error:?}");
+        text_has(error, &["dropout", "from 0 to 1"]);
+    }
+    for dropout in [0.0, 0.5, 1.0] {
+        let model = LstmModel::random(good.dropout(dropout), &mut Random::new(1), 1.0);
+        assert_eq!(model.lstm(Isa::Scalar).config().dropout, dropout);
+    }
+}
+
+#[test]
+fn another_number_of_weights_than_layers_times_directions_is_refused() {
+    for (config, expected) in [
+        (LstmConfig::new(3, 5), 1),
+        (LstmConfig::new(3, 5).bidirectional(true), 2),
+        (LstmConfig::new(3, 5).num_layers(3).bidirectional(true), 6),
+    ] {
+        let model = LstmModel::random(config, &mut Random::new(1), 1.0);
+        let weights = [model.weights(), model.weights()].concat();
+        for found in [0, expected - 1, expected + 1].into_iter().filter(|&found| found != expected) {
+            let error = refused(config, &weights[..found]);
+            assert_eq!(error, Error::WrongLayers { expected, found });
+            text_has(error, &[&format!("weights of {found}"), &format!("expected {expected}")]);
+        }
+    }
+    // The largest options ask for more weights than there are: no attempt is made to hold them.
+    let largest = LstmConfig::new(1 << 20, 1 << 20).num_layers(1 << 20).bidirectional(true);
+    assert_eq!(refused(largest, &[]), Error::WrongLayers { expected: 1 << 21, found: 0 });
+    let vast = LstmConfig::new(1 << 20, 1 << 20).bias(false);
+    let error = refused(vast, &[LstmWeights::torch(&[0.0], &[0.0], None)]);
+    assert_eq!(error, Error::WrongLength { tensor: "weight_ih", expected: 1 << 42, found: 1 });
+}
+
+#[test]
+fn every_tensor_of_every_layer_is_checked_for_its_length_and_for_numbers() {
+    let config = LstmConfig::new(3, 5).proj_size(2).num_layers(2).bidirectional(true);
+    let rows = 4 * 5;
+    for cell in 0..4 {
+        // A second layer reads both directions' projected h.
+        let input = if cell < 2 { 3 } else { 4 };
+        let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
+        for (which, tensor) in names.into_iter().enumerate() {
+            let good = |cell: usize| {
+                [rows * if cell < 2 { 3 } else { 4 }, rows * 2, rows, rows, 2 * 5].map(|len| vec![0.5; len])
+            };
+            let build = |tensors: &[[Vec<f32>; 5]]| {
+                let weights: Vec<_> = tensors
+                    .iter()
+                    .map(|[ih, hh, b_ih, b_hh, hr]| LstmWeights::torch(ih, hh, Some((b_ih, b_hh))).with_projection(hr))
+                    .collect();
+                Lstm::with_isa(config, &weights, Isa::Scalar).map(|_| ())
+            };
+            let mut tensors: Vec<_> = (0..4).map(good).collect();
+            assert_eq!(build(&tensors), Ok(()));
+            let expected = tensors[cell][which].len();
+            assert_eq!(expected, [rows * input, rows * 2, rows, rows, 10][which]);
+
+            tensors[cell][which][expected - 1] = f32::INFINITY;
+            let error = build(&tensors).unwrap_err();
+            assert_eq!(error, Error::NonFinite { tensor, index: expected - 1, value: f32::INFINITY }, "cell {cell}");
+            text_has(error, &[tensor, "inf", "expected a finite number"]);
+
+            tensors[cell][which].pop();
+            let error = build(&tensors).unwrap_err();
+            assert_eq!(error, Error::WrongLength { tensor, expected, found: expected - 1 }, "cell {cell}");
+            text_has(error, &[tensor, &expected.to_string(), &(expected - 1).to_string()]);
+        }
+    }
+}
+
+#[test]
+fn bias_and_projection_are_given_exactly_when_the_options_say_so() {
+    let (ih, hh, b, hr) = ([0.5; 60], [0.5; 100], [0.5; 20], [0.5; 10]);
+    let plain = LstmWeights::torch(&ih, &hh, None);
+    let biased = LstmWeights::torch(&ih, &hh, Some((&b, &b)));
+    let config = LstmConfig::new(3, 5);
+    assert_eq!(refused(config, &[plain]), Error::MissingBias);
+    assert_eq!(refused(config.bias(false), &[biased]), Error::UnexpectedBias);
+    assert_eq!(refused(config.proj_size(2), &[biased]), Error::MissingProjection);
+    assert_eq!(refused(config, &[biased.with_projection(&hr)]), Error::UnexpectedProjection);
+    text_has(Error::MissingProjection, &["no `weight_hr`", "expected one"]);
+    text_has(Error::UnexpectedProjection, &["a `weight_hr`", "expected none"]);
+    assert_eq!(LstmWeights::onnx(&ih, &hh, None, Some(&b)).map(|_| ()), Err(Error::Peephole));
+    text_has(Error::Peephole, &["peepholes (`P`)", "expected an LSTM without"]);
+    let missing = Isa::ALL.iter().copied().find(|isa| !isa.is_available()).expect("no CPU has both AVX and NEON");
+    let error = Lstm::with_isa(config, &[biased], missing).map(|_| ()).unwrap_err();
+    assert_eq!(error, Error::IsaUnavailable { isa: missing });
+}
+
+#[test]
+fn an_input_of_another_shape_is_refused_with_what_is_expected() {
+    let case = case();
+    for (batch_first, letters) in [(false, "[steps, batch, input_size]"), (true, "[batch, steps, input_size]")] {
+        let model = LstmModel::random(LstmConfig::new(3, 5).batch_first(batch_first), &mut Random::new(1), 1.0);
+        let (lstm, oracle) = (model.lstm(Isa::Scalar), model.oracle());
+        let shapes: [&[usize]; 11] = [
+            &[],
+            &[3],
+            &[4, 2, 4],
+            &[4, 2, 0],
+            &[0, 2, 3],
+            &[4, 0, 3],
+            &[0, 3],
+            &[4, 2],
+            &[1, 4, 2, 3],
+            &[1, 1, 4, 2, 3],
+            &[HUGE, HUGE, 2],
+        ];
+        for shape in shapes {
+            let error = lstm.forward(Input::new(&case.x, shape), None).unwrap_err();
+            let Error::WrongShape { tensor: "input", size: 3, found, dimensions, .. } = error else {
+                panic!("{shape:?}: {error:?}")
+            };
+            assert_eq!(dimensions, shape.len());
+            assert_eq!(&found[..dimensions.min(4)], &shape[..dimensions.min(4)]);
+            text_has(error, &["input", &format!("{:?}", &shape[..dimensions.min(4)]), letters, "last dimension of 3"]);
+            assert_eq!(oracle.forward(Input::new(&case.x, shape), None).unwrap_err(), error, "the oracle");
+        }
+    }
+}
+
+#[test]
+fn an_input_of_another_length_than_its_shape_is_refused_also_where_the_product_overflows() {
+    let case = case();
+    let lstm = case.model.lstm(Isa::Scalar);
+    let shapes =
+        [[4, 3, 3], [5, 2, 3], [1, 1, 3], [HUGE, 2, 3], [HUGE, HUGE, 3], [usize::MAX, usize::MAX, 3], [1 << 62, 4, 3]];
+    for shape in shapes {
+        let error = lstm.forward(Input::new(&case.x, &shape), None).unwrap_err();
+        assert_eq!(error, Error::WrongElements { tensor: "input", expected: shape, found: 24 });
+        text_has(error, &["input", "24", &format!("{shape:?}")]);
+    }
+    let error = lstm.forward(Input::new(&case.x, &[HUGE, 3]), None).unwrap_err();
+    assert_eq!(error, Error::WrongElements { tensor: "input", expected: [1, HUGE, 3], found: 24 });
+    // The product wraps round to the number of elements.
+    let error = lstm.forward(Input::new(&[], &[1 << 63, 2, 3]), None).unwrap_err();
+    assert_eq!(error, Error::WrongElements { tensor: "input", expected: [1 << 63, 2, 3], found: 0 });
+}
+
+#[test]
+fn lengths_that_do_not_fit_are_refused() {
+    let case = case();
+    let lstm = case.model.lstm(Isa::Scalar);
+    let error = |lengths: &[usize]| lstm.forward(case.input().lengths(lengths), None).unwrap_err();
+    for lengths in [&[][..], &[4], &[4, 4, 4]] {
+        let expected = Error::LengthMismatch { what: ("lengths", "the batch"), left: lengths.len(), right: 2 };
+        assert_eq!(error(lengths), expected);
+        text_has(expected, &["lengths", "batch", &lengths.len().to_string(), "2"]);
+    }
+    for (lengths, sequence, found) in [([0, 4], 0, 0), ([4, 0], 1, 0), ([1, 5], 1, 5), ([usize::MAX, 1], 0, usize::MAX)]
+    {
+        let expected = Error::WrongSequenceLength { sequence, steps: 4, found };
+        assert_eq!(error(&lengths), expected);
+        text_has(expected, &[&format!("sequence {sequence}"), &found.to_string(), "expected 1 to 4"]);
+    }
+}
+
+#[test]
+fn states_and_outputs_of_another_length_are_refused_and_nothing_changes() {
+    let case = LstmCase::random(LstmConfig::new(3, 5).num_layers(2).proj_size(4), [4, 2], false, true, 1);
+    let lstm = case.model.lstm(Isa::Scalar);
+    let right = [("h", [2, 2, 4]), ("c", [2, 2, 5]), ("output", [4, 2, 4])];
+    let mut workspace = lstm.workspace(4, 2);
+    for (which, &(tensor, expected)) in right.iter().enumerate() {
+        let len: usize = expected.iter().product();
+        for found in [0, len - 1, len + 1] {
+            let mut all = right.map(|(_, shape)| vec![0.5; shape.iter().product()]);
+            all[which].resize(found, 0.5);
+            let before = all.clone();
+            let [h, c, output] = &mut all;
+            let error = lstm.forward_into(case.input(), (h, c), output, &mut workspace).unwrap_err();
+            assert_eq!(error, Error::WrongElements { tensor, expected, found });
+            text_has(error, &[tensor, &found.to_string(), &format!("{expected:?} = {len}")]);
+            assert_eq!(all, before);
+
+            if which < 2 {
+                let [h, c, _] = &before;
+                let tensor = ["h_0", "c_0"][which];
+                let error = Error::WrongElements { tensor, expected, found };
+                assert_eq!(lstm.forward(case.input(), Some((h, c))).unwrap_err(), error);
+                assert_eq!(lstm.stream(2, Some((h, c))).map(|_| ()).unwrap_err(), error);
+                assert_eq!(case.model.oracle().forward(case.input(), Some((h, c))).unwrap_err(), error);
+            }
+        }
+    }
+    // A refused input leaves the states alone, too.
+    let mut all = right.map(|(_, shape)| vec![0.5; shape.iter().product()]);
+    let before = all.clone();
+    let [h, c, output] = &mut all;
+    let input = case.input().lengths(&[1, 9]);
+    assert!(lstm.forward_into(input, (h, c), output, &mut workspace).is_err());
+    assert_eq!(all, before);
+}
+
+#[test]
+fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
+    let case = case();
+    let lstm = case.model.lstm(Isa::Scalar);
+    let two = LstmModel::random(LstmConfig::new(3, 5).bidirectional(true), &mut Random::new(1), 1.0);
+    assert_eq!(two.lstm(Isa::Scalar).stream(2, None).map(|_| ()), Err(Error::BidirectionalStream));
+    text_has(Error::BidirectionalStream, &["bidirectional", "cannot stream"]);
+    for batch in [0, (1 << 20) + 1, HUGE, usize::MAX] {
+        let error = lstm.stream(batch, None).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::InvalidOption { option: "batch", .. }), "{error:?}");
+        text_has(error, &["batch", "from 1 to 1048576"]);
+    }
+
+    let mut stream = lstm.stream(2, case.initial()).unwrap();
+    assert_eq!(stream.batch(), 2);
+    let mut output = [9.0; 4 * 2 * 5];
+    let other = LstmModel::random(LstmConfig::new(3, 5).num_layers(3), &mut Random::new(1), 1.0).lstm(Isa::Scalar);
+    assert_eq!(other.advance(&mut stream, case.input(), &mut output), Err(Error::ForeignStream));
+    assert_eq!(other.stream_states(&stream), Err(Error::ForeignStream));
+    text_has(Error::ForeignStream, &["stream", "other sizes"]);
+
+    let mut refused = |input: Input<'_>, len: usize| lstm.advance(&mut stream, input, &mut output[..len]).unwrap_err();
+    let what = ("the input's batch (all of one length)", "the stream's batch");
+    let error = refused(Input::new(&case.x, &[2, 4, 3]), 40);
+    assert_eq!(error, Error::LengthMismatch { what, left: 4, right: 2 });
+    text_has(error, &["input's batch", "4", "stream's batch", "2"]);
+    assert!(matches!(refused(case.input().lengths(&[4, 4]), 40), Error::LengthMismatch { .. }));
+    assert!(matches!(refused(Input::new(&[], &[0, 2, 3]), 0), Error::WrongShape { .. }));
+    assert!(matches!(refused(Input::new(&case.x, &[4, 2, 2]), 40), Error::WrongShape { .. }));
+    assert!(matches!(refused(Input::new(&case.x[1..], &case.shape), 40), Error::WrongElements { tensor: "input", .. }));
+    let expected = Error::WrongElements { tensor: "output", expected: [4, 2, 5], found: 39 };
+    assert_eq!(refused(case.input(), 39), expected);
+
+    // After all that, the stream is still at its start.
+    assert_eq!(output, [9.0; 40]);
+    let (h, c) = lstm.stream_states(&stream).unwrap();
+    assert_eq!((&h[..], &c[..]), case.initial().unwrap());
+    lstm.advance(&mut stream, case.input(), &mut output).unwrap();
+    assert_same_bits(&output, &case.forward(Isa::Scalar)[0], "a stream after refused calls");
+}
+
+#[test]
+fn a_dynamic_cell_refuses_slices_that_do_not_belong_together_and_changes_nothing() {
+    let model = LstmModel::random(LstmConfig::new(3, 5), &mut Random::new(1), 1.0);
+    let cell = LstmCellDyn::with_isa(3, 5, &model.weights()[0], Isa::Scalar).unwrap();
+    // x, h, c; the batch is that of h.
+    for (x, h, c, tensor) in [
+        (5, 10, 10, "input"),
+        (7, 10, 10, "input"),
+        (0, 10, 10, "input"),
+        (6, 11, 10, "h"),
+        (6, 10, 9, "c"),
+        (3, 0, 5, "h"),
+        (3, 4, 5, "h"),
+        (3, 5, 0, "c"),
+    ] {
+        let (x, mut h, mut c) = (vec![0.5; x], vec![0.25; h], vec![-0.25; c]);
+        let before = (h.clone(), c.clone());
+        let error = cell.step(&x, &mut h, &mut c, &mut Workspace::new()).unwrap_err();
+        assert!(matches!(error, Error::WrongElements { tensor: found, .. } if found == tensor), "{error:?}");
+        text_has(error, &[tensor, "expected"]);
+        assert_eq!((h, c), before);
+    }
+    assert!(LstmCellDyn::with_isa(0, 5, &model.weights()[0], Isa::Scalar).is_err());
+    let error = LstmCellDyn::with_isa(3, 6, &model.weights()[0], Isa::Scalar).map(|_| ()).unwrap_err();
+    assert_eq!(error, Error::WrongLength { tensor: "weight_ih", expected: 72, found: 60 });
+}
+
+#[test]
+fn nan_and_infinity_in_the_input_reach_the_outputs_that_depend_on_it_and_no_other() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN_POSITIVE / 2.0] {
+        for config in [LstmConfig::new(3, 5), LstmConfig::new(13, 20).num_layers(2).proj_size(7)] {
+            let mut case = LstmCase::random(config, [4, 5], false, false, 1);
+            let clean = case.forward(Isa::Scalar);
+            let (t, stream, width) = (2, 3, config.output_size());
+            let place = case.row(t, stream) * config.input_size;
+            case.x[place + 1] = bad;
+            let expected = case.forward(Isa::Scalar);
+            for isa in isas() {
+                let found = case.forward(isa);
+                for n in 0..3 {
+                    assert_same_bits(&found[n], &expected[n], format_args!("{bad} through {config:?} on {isa}"));
+                }
+                let row = |result: &[f32], t, stream| result[case.row(t, stream) * width..][..width].to_vec();
+                for (t, other) in (0..4).flat_map(|t| (0..5).map(move |stream| (t, stream))) {
+                    if other != stream || t < 2 {
+                        assert_same_bits(&row(&found[0], t, other), &row(&clean[0], t, other), "an unconcerned row");
+                    }
+                }
+                let hit = row(&found[0], t, stream);
+                assert_eq!(bad.is_nan(), hit.iter().all(|h| h.is_nan()), "{bad} through {config:?} on {isa}: {hit:?}");
+                if bad.is_nan() {
+                    assert!(row(&found[0], 3, stream).iter().all(|h| h.is_nan()), "a state of NaN stays NaN");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn states_that_are_not_finite_or_huge_do_not_panic_and_give_the_same_bits_everywhere() {
+    let config = LstmConfig::new(3, 5).num_layers(2);
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, 1e-45] {
+        let mut case = LstmCase::random(config, [4, 5], true, true, 1);
+        let (h, c) = case.initial.as_mut().unwrap();
+        (h[7], c[18]) = (bad, bad);
+        let expected = case.forward(Isa::Scalar);
+        for isa in isas() {
+            for (found, expected) in case.forward(isa).iter().zip(&expected) {
+                assert_same_bits(found, expected, format_args!("{bad} on {isa}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The sequence driver for random options, on every instruction set: close to the f64 oracle, and the same bits
+//! however the work is cut up. First sizes on both sides of where the kernels change their way, then random picks.
+
+use lstm_kernels::lstm::{Input, Workspace};
+use lstm_kernels::{Isa, Lstm, LstmCellDyn, LstmConfig};
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
+use support::{Close, GRID, LstmCase, LstmResult, Model, Random, assert_same_bits, assert_within, cases, isas};
+
+/// The promise: this close to the oracle.
+const PROMISE: Close = Close::Absolute(1e-6);
+
+/// Below, at and above four and eight streams at a time.
+const BATCHES: [usize; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 17, 33];
+
+/// Inputs on both sides of 12 (from there on x's part is computed ahead) and 64 (one block of columns); units on both
+/// sides of a multiple of 16, of 48 and 80 (one more group of lines) and of 64.
+const SIZES: [(usize, usize); 18] = [
+    (11, 15),
+    (12, 16),
+    (13, 17),
+    (63, 31),
+    (64, 32),
+    (65, 33),
+    (1, 47),
+    (2, 48),
+    (3, 49),
+    (5, 63),
+    (12, 64),
+    (65, 65),
+    (11, 79),
+    (13, 80),
+    (64, 81),
+    (1, 1),
+    (2, 4),
+    (128, 128),
+];
+
+fn config(default: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: cases(default),
+        // A failing case is printed, with its seed: that is enough, and leaves no file behind.
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..ProptestConfig::default()
+    }
+}
+
+/// Options, time steps, batch, whether there are lengths and states, seed.
+fn any_case() -> impl Strategy<Value = LstmCase> {
+    let sizes = (1..=20usize, 1..=40usize, prop_oneof![Just(0), 1..=39usize]);
+    let options = (1..=3usize, any::<bool>(), any::<bool>(), any::<bool>());
+    let calls = (1..=9usize, 1..=9usize, any::<bool>(), any::<bool>(), any::<u64>());
+    (sizes, options, calls).prop_map(|((input, hidden, proj), (layers, two, bias, batch_first), call)| {
+        let config = LstmConfig::new(input, hidden)
+            .proj_size(proj % hidden)
+            .num_layers(layers)
+            .bidirectional(two)
+            .bias(bias)
+            .batch_first(batch_first);
+        let (steps, batch, lengths, states, seed) = call;
+        LstmCase::random(config, [steps, batch], lengths, states, seed)
+    })
+}
+
+#[track_caller]
+fn assert_same(found: &LstmResult, expected: &LstmResult, what: &str) {
+    for (n, name) in ["output", "h_n", "c_n"].iter().enumerate() {
+        assert_same_bits(&found[n], &expected[n], format_args!("{what}: {name}"));
+    }
+}
+
+/// Close to the oracle on the portable kernels; the same bits on every instruction set, and as single sequences.
+fn check(case: &LstmCase) {
+    let what = format!("{:?}, steps {}, batch {}", case.model.config, case.steps, case.batch);
+    let expected = case.forward(Isa::Scalar);
+    let oracle = case.model.oracle().forward(case.input(), case.initial()).unwrap();
+    for (found, expected) in expected.iter().zip([oracle.output, oracle.h_n, oracle.c_n]) {
+        assert_within(found, &expected, PROMISE, &what);
+    }
+    for isa in isas() {
+        assert_same(&case.forward(isa), &expected, &format!("{what} on {isa}"));
+        let singles: Vec<_> = (0..case.batch).map(|stream| case.single(stream).forward(isa)).collect();
+        assert_same(&case.gather(&singles), &expected, &format!("{what} on {isa}, sequence by sequence"));
+    }
+}
+
+#[test]
+fn sizes_on_both_sides_of_every_boundary_agree_with_the_oracle() {
+    for (n, &(input, hidden)) in SIZES.iter().enumerate() {
+        let config = LstmConfig::new(input, hidden).bias(n % 3 > 0);
+        check(&LstmCase::random(config, [5, BATCHES[n % 4]], false, n % 2 == 0, n as u64));
+    }
+}
+
+#[test]
+fn batches_on_both_sides_of_every_boundary_agree_with_the_oracle() {
+    for (n, &batch) in BATCHES.iter().enumerate() {
+        for config in [LstmConfig::new(5, 9), LstmConfig::new(13, 20).num_layers(2).bidirectional(true).proj_size(5)] {
+            check(&LstmCase::random(config, [3, batch], n % 2 == 0, true, n as u64));
+        }
+    }
+}
+
+#[test]
+fn a_long_sequence_crosses_blocks_and_chunks_and_stays_within_a_millionth() {
+    // 2,600 rows are more than one block of time steps, and their x parts more than one chunk.
+    for (config, batch) in [(LstmConfig::new(16, 20).num_layers(2), 5), (LstmConfig::new(3, 8).bidirectional(true), 5)]
+    {
+        let case = LstmCase::random(config, [support::steps(520), batch], true, true, 7);
+        let expected = case.forward(Isa::Scalar);
+        let oracle = case.model.oracle().forward(case.input(), case.initial()).unwrap();
+        assert_within(&expected[0], &oracle.output, PROMISE, format_args!("{config:?}"));
+        assert_within(&expected[2], &oracle.c_n, PROMISE, format_args!("{config:?}"));
+        for isa in isas() {
+            assert_same(&case.forward(isa), &expected, &format!("{config:?} on {isa}"));
+        }
+    }
+}
+
+#[test]
+fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
+    let small = GRID.iter().filter(|shape| shape.hidden <= 100);
+    for (n, shape) in small.enumerate() {
+        let mut random = Random::new(n as u64);
+        let model = Model::random(shape, &mut random, 1.0);
+        let (steps, batch) = (3, 1 + n % 5);
+        let seq = random.normals(steps * batch * shape.input);
+        let config = LstmConfig::new(shape.input, shape.hidden).bias(shape.bias);
+        for isa in isas() {
+            let cell = shape.cell(&model.weights(), isa);
+            let mut states = cell.states(batch);
+            let mut expected = LstmResult::default();
+            for xs in seq.chunks_exact(batch * shape.input) {
+                for (stream, x) in xs.chunks_exact(shape.input).enumerate() {
+                    expected[0].extend_from_slice(cell.step(x, &mut *states, stream));
+                }
+            }
+            expected[1] = (0..batch).flat_map(|stream| states.h(stream)).copied().collect();
+            expected[2] = (0..batch).flat_map(|stream| states.c(stream)).copied().collect();
+            let lstm = Lstm::with_isa(config, &[model.weights()], isa).unwrap();
+            let found = lstm.forward(Input::new(&seq, &[steps, batch, shape.input]), None).unwrap();
+            let found = [found.output.data, found.h_n.data, found.c_n.data];
+            assert_same(&found, &expected, &format!("{shape}, batch {batch} on {isa}"));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    #[test]
+    fn any_options_agree_with_the_oracle_and_the_batch_with_its_sequences(case in any_case()) {
+        check(&case);
+    }
+
+    #[test]
+    fn forward_into_gives_the_bits_of_forward_whatever_the_workspace_served_before(
+        all in proptest::collection::vec(any_case(), 2..=4),
+    ) {
+        for isa in isas() {
+            let mut workspace = Workspace::new();
+            for case in &all {
+                let lstm = case.model.lstm(isa);
+                let expected = case.forward(isa);
+                let [mut output, mut h, mut c] = expected.each_ref().map(|tensor| vec![f32::NAN; tensor.len()]);
+                match case.initial() {
+                    Some((h_0, c_0)) => {
+                        h.copy_from_slice(h_0);
+                        c.copy_from_slice(c_0);
+                    }
+                    None => {
+                        h.fill(0.0);
+                        c.fill(0.0);
+                    }
+                }
+                lstm.forward_into(case.input(), (&mut h, &mut c), &mut output, &mut workspace).unwrap();
+                assert_same(&[output, h, c], &expected, &format!("{:?} on {isa}", case.model.config));
+            }
+        }
+    }
+
+    #[test]
+    fn the_reverse_direction_is_the_forward_one_on_reversed_sequences(case in any_case()) {
+        let config = case.model.config.num_layers(1).bidirectional(true).batch_first(false);
+        let case = LstmCase::random(config, [case.steps, case.batch], case.lengths.is_some(), false, 3);
+        let h = config.h_size();
+        for isa in isas() {
+            let both = case.forward(isa);
+            let reverse = Lstm::with_isa(config.bidirectional(false), &case.model.weights()[1..], isa).unwrap();
+            for stream in 0..case.batch {
+                let single = case.single(stream);
+                let x: Vec<f32> = single.x.chunks_exact(config.input_size).rev().flatten().copied().collect();
+                let found = reverse.forward(Input::new(&x, &single.shape), None).unwrap();
+                for (t, found) in found.output.data.chunks_exact(h).rev().enumerate() {
+                    let expected = &both[0][case.row(t, stream) * 2 * h..][h..2 * h];
+                    assert_same_bits(found, expected, format_args!("{config:?} on {isa}, stream {stream}, step {t}"));
+                }
+                let expected = &both[2][(case.batch + stream) * config.hidden_size..][..config.hidden_size];
+                assert_same_bits(&found.c_n.data, expected, format_args!("{config:?} on {isa}, stream {stream}: c_n"));
+            }
+        }
+    }
+
+    #[test]
+    fn layers_give_the_bits_of_one_call_for_each(case in any_case()) {
+        let config = case.model.config;
+        let case = LstmCase::random(config, [case.steps, case.batch], case.lengths.is_some(), false, 4);
+        for isa in isas() {
+            let (mut x, mut size) = (case.x.clone(), config.input_size);
+            for weights in case.model.weights().chunks_exact(config.directions()) {
+                let mut layer = config.num_layers(1);
+                layer.input_size = size;
+                let layer = Lstm::with_isa(layer, weights, isa).unwrap();
+                let shape = [case.shape[0], case.shape[1], size];
+                let input = Input::new(&x, &shape);
+                let input = case.lengths.as_ref().map_or(input, |lengths| input.lengths(lengths));
+                x = layer.forward(input, None).unwrap().output.data;
+                size = config.output_size();
+            }
+            assert_same_bits(&x, &case.forward(isa)[0], format_args!("{config:?} on {isa}"));
+        }
+    }
+
+    #[test]
+    fn a_stream_gives_the_bits_of_one_call_wherever_it_is_cut(
+        case in any_case(),
+        cuts in proptest::collection::vec(1..=5usize, 1..=4),
+    ) {
+        let config = case.model.config.bidirectional(false).batch_first(false);
+        let case = LstmCase::random(config, [case.steps, case.batch], false, case.initial.is_some(), 5);
+        let (x_row, out_row) = (case.batch * config.input_size, case.batch * config.output_size());
+        for isa in isas() {
+            let expected = case.forward(isa);
+            let lstm = case.model.lstm(isa);
+            let mut stream = lstm.stream(case.batch, case.initial()).unwrap();
+            let (mut out, mut done) = (vec![f32::NAN; case.steps * out_row], 0);
+            for cut in cuts.iter().cycle() {
+                let len = usize::min(*cut, case.steps - done);
+                if len == 0 {
+                    break;
+                }
+                let (x, out) = (&case.x[done * x_row..][..len * x_row], &mut out[done * out_row..][..len * out_row]);
+                let shape = [len, case.batch, config.input_size];
+                lstm.advance(&mut stream, Input::new(x, &shape), out).unwrap();
+                done += len;
+            }
+            let (h_n, c_n) = lstm.stream_states(&stream).unwrap();
+            assert_same(&[out, h_n, c_n], &expected, &format!("{config:?} on {isa}, cuts {cuts:?}"));
+        }
+    }
+
+    #[test]
+    fn the_dynamic_cell_gives_the_bits_of_one_call(case in any_case()) {
+        let config = LstmConfig::new(case.model.config.input_size, case.model.config.hidden_size)
+            .bias(case.model.config.bias);
+        let case = LstmCase::random(config, [case.steps, case.batch], false, case.initial.is_some(), 9);
+        let zero = vec![0.0; case.batch * config.hidden_size];
+        let mut workspace = Workspace::new();
+        for isa in isas() {
+            let expected = case.forward(isa);
+            let weights = case.model.weights()[0];
+            let cell = LstmCellDyn::with_isa(config.input_size, config.hidden_size, &weights, isa).unwrap();
+            assert_eq!(cell.isa(), isa);
+            let (mut h, mut c) = case.initial.clone().unwrap_or((zero.clone(), zero.clone()));
+            let mut output = Vec::new();
+            for x in case.x.chunks_exact(case.batch * config.input_size) {
+                cell.step(x, &mut h, &mut c, &mut workspace).unwrap();
+                output.extend_from_slice(&h);
+            }
+            assert_same(&[output, h, c], &expected, &format!("{config:?} on {isa}"));
+        }
+    }
+
+    #[test]
+    fn batch_first_and_dropout_and_the_unbatched_shape_change_no_bit(case in any_case()) {
+        let single = case.single(0);
+        let config = single.model.config;
+        for isa in isas() {
+            let expected = single.forward(isa);
+            for other in [config.batch_first(!config.batch_first), config.dropout(0.5)] {
+                let lstm = Lstm::with_isa(other, &single.model.weights(), isa).unwrap();
+                let (steps, size) = (single.steps, config.input_size);
+                let shape = if other.batch_first { [1, steps, size] } else { [steps, 1, size] };
+                for (shape, state) in [(&shape[..], 1), (&[steps, size][..], 0)] {
+                    let found = lstm.forward(Input::new(&single.x, shape), single.initial()).unwrap();
+                    assert_eq!(found.output.shape.len(), 2 + state);
+                    assert_eq!(found.c_n.shape.len(), 2 + state);
+                    let found = [found.output.data, found.h_n.data, found.c_n.data];
+                    assert_same(&found, &expected, &format!("{other:?} on {isa}, {shape:?}"));
+                }
+            }
+        }
+    }
+}

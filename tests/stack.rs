@@ -1,0 +1,105 @@
+//! Stacked cells: the same bits as the cells called by hand, and as the driver with dynamic shapes.
+#![forbid(unsafe_code)]
+#![deny(warnings)]
+
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Error, Layer, Lstm, LstmConfig, lstm_cell};
+use support::{Close, LstmModel, Random, assert_same_bits, assert_within, isas};
+
+lstm_cell!(struct First, in=10, hidden=20);
+lstm_cell!(struct Second, in=20, hidden=20);
+
+const STEPS: usize = 21;
+
+fn model() -> LstmModel {
+    LstmModel::random(LstmConfig::new(10, 20).num_layers(2), &mut Random::new(1), 1.0)
+}
+
+fn inputs() -> Vec<[f32; 10]> {
+    Random::new(2).normals(STEPS * 10).as_chunks().0.to_vec()
+}
+
+#[test]
+fn two_layers_give_the_bits_of_the_cells_called_by_hand_and_of_the_dynamic_driver() {
+    let (model, seq) = (model(), inputs());
+    let [first, second] = model.weights()[..] else { panic!("two layers") };
+    for isa in isas() {
+        let stack = (First::with_isa(&first, isa).unwrap(), Second::with_isa(&second, isa).unwrap());
+        let mut by_hand = (First::zero_state(), Second::zero_state());
+        let mut expected = Vec::new();
+        for x in &seq {
+            let h = *stack.0.step(x, &mut by_hand.0);
+            expected.extend_from_slice(stack.1.step(&h, &mut by_hand.1));
+        }
+
+        let mut state = <(First, Second)>::zero_state();
+        let found: Vec<f32> = seq.iter().flat_map(|x| *stack.step(x, &mut state)).collect();
+        assert_same_bits(&found, &expected, format_args!("step on {isa}"));
+        assert_eq!(state, by_hand);
+        assert_eq!(<(First, Second)>::output(&state), by_hand.1.h());
+
+        // Below, at and above the number of steps that `run` takes at a time.
+        for cut in [0, 1, 7, 8, 9, 16, STEPS] {
+            let (mut state, mut out) = (<(First, Second)>::zero_state(), [[f32::NAN; 20]; STEPS]);
+            stack.run(&seq[..cut], &mut state, &mut out[..cut]).unwrap();
+            stack.run(&seq[cut..], &mut state, &mut out[cut..]).unwrap();
+            assert_same_bits(out.as_flattened(), &expected, format_args!("run on {isa}, cut at {cut}"));
+            assert_eq!(state, by_hand);
+        }
+
+        let lstm: Lstm = model.lstm(isa);
+        let dynamic = lstm.forward(Input::new(seq.as_flattened(), &[STEPS, 10]), None).unwrap();
+        assert_same_bits(&dynamic.output.data, &expected, format_args!("Lstm on {isa}"));
+    }
+}
+
+#[test]
+fn two_layers_stay_within_a_millionth_of_the_oracle() {
+    let (model, seq) = (model(), inputs());
+    let [first, second] = model.weights()[..] else { panic!("two layers") };
+    let expected = model.oracle().forward(Input::new(seq.as_flattened(), &[STEPS, 10]), None).unwrap();
+    for isa in isas() {
+        let stack = (First::with_isa(&first, isa).unwrap(), Second::with_isa(&second, isa).unwrap());
+        assert_within(run(&stack, &seq).as_flattened(), &expected.output, Close::Absolute(1e-6), isa);
+    }
+}
+
+#[test]
+fn pairs_nest_and_may_hold_boxed_cells() {
+    let (model, seq) = (model(), inputs());
+    let [first, second] = model.weights()[..] else { panic!("two layers") };
+    for isa in isas() {
+        let [a, b, c] = [first, second, second];
+        let left = (
+            (First::with_isa(&a, isa).unwrap(), Second::with_isa(&b, isa).unwrap()),
+            Second::with_isa(&c, isa).unwrap(),
+        );
+        let right = (
+            First::with_isa(&a, isa).unwrap(),
+            (Second::with_isa_boxed(&b, isa).unwrap(), Second::with_isa(&c, isa).unwrap()),
+        );
+        let outs = [run(&left, &seq), run(&right, &seq)];
+        assert_same_bits(outs[0].as_flattened(), outs[1].as_flattened(), format_args!("on {isa}"));
+        // A third layer is not nothing.
+        assert_ne!(outs[0], run(&left.0, &seq));
+    }
+}
+
+#[test]
+fn a_wrong_number_of_outputs_is_refused_and_no_state_changes() {
+    let model = model();
+    let [first, second] = model.weights()[..] else { panic!("two layers") };
+    let stack = (First::new(&first).unwrap(), Second::new(&second).unwrap());
+    let start = (FirstState::new(&[0.5; 20], &[-1.0; 20]), SecondState::new(&[0.25; 20], &[2.0; 20]));
+    let (mut state, mut out) = (start, [[9.0; 20]; 3]);
+    let error = Error::LengthMismatch { what: ("seq", "out"), left: 2, right: 3 };
+    assert_eq!(stack.run(&[[1.0; 10]; 2], &mut state, &mut out), Err(error));
+    assert_eq!((state, out), (start, [[9.0; 20]; 3]));
+    assert_eq!(error.to_string(), "`seq` has 2 elements and `out` has 3, expected the same number");
+}
+
+fn run<L: Layer<Input = [f32; 10], Output = [f32; 20]>>(layer: &L, seq: &[[f32; 10]]) -> Vec<[f32; 20]> {
+    let mut out = vec![[f32::NAN; 20]; seq.len()];
+    layer.run(seq, &mut L::zero_state(), &mut out).unwrap();
+    out
+}
