@@ -2,14 +2,9 @@
 
 use std::{error::Error as StdError, sync::Arc, thread};
 
-<<<<<<< HEAD
-use lstm_kernels::{Error, Isa, State, lstm_cell};
-use support::{GRID, Model, Random, Shape, assert_same_bits, isas};
-=======
 use lstm_kernels::lstm::{Output, Stream, Workspace};
 use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, State, lstm_cell};
-use support::{GRID, LstmCase, Model, Random, assert_same_bits, isas};
->>>>>>> h3
+use support::{GRID, LstmCase, Model, Random, Shape, assert_same_bits, isas};
 
 lstm_cell!(in=10, hidden=20);
 
