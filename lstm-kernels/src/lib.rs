@@ -44,7 +44,9 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
-//! detection; `alloc` (in `std`) gives boxed cells. Without both the crate is `no_std` and needs no heap.
+//! detection; `alloc` (in `std`) gives boxed cells and [`Lstm`]. Without both the crate is `no_std` and needs no heap.
+//! `safetensors` reads weights from a PyTorch `state_dict` ([`state_dict`](mod@state_dict)); it is off by default since
+//! it brings a JSON parser and serde.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -68,6 +70,8 @@ pub mod lstm;
 pub mod reference;
 mod simd;
 mod state;
+#[cfg(feature = "safetensors")]
+pub mod state_dict;
 mod weights;
 
 pub use error::Error;
@@ -75,6 +79,8 @@ pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
 pub use lstm::{Lstm, LstmCellDyn, LstmConfig};
 pub use state::State;
+#[cfg(feature = "safetensors")]
+pub use state_dict::{StateDict, StateDictError};
 pub use weights::LstmWeights;
 
 #[doc = include_str!("lstm_cell.md")]

@@ -12,6 +12,8 @@
 
 mod cell_dyn;
 mod config;
+#[cfg(feature = "safetensors")]
+mod from_state_dict;
 mod input;
 mod layer;
 mod stream;
@@ -88,6 +90,14 @@ impl Lstm {
         }
         let layers = weights.iter().enumerate().map(|(cell, weights)| Layer::new(weights, sizes(cell))).collect();
         Ok(Self { config, token, layers })
+    }
+
+    /// Sets whether input and output are \[batch, steps, size\] instead of \[steps, batch, size\]: the one option that
+    /// no weight depends on.
+    #[must_use]
+    pub fn batch_first(mut self, batch_first: bool) -> Self {
+        self.config.batch_first = batch_first;
+        self
     }
 
     /// The options.
