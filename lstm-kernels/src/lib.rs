@@ -45,8 +45,8 @@
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
 //! detection; `alloc` (in `std`) gives boxed cells and [`Lstm`]. Without both the crate is `no_std` and needs no heap.
-//! `safetensors` reads weights from a PyTorch `state_dict` ([`state_dict`](mod@state_dict)); it is off by default since
-//! it brings a JSON parser and serde.
+//! Off by default: `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and
+//! `state_dict`), and brings a JSON parser and serde; `ndarray` gives [`Lstm`] a method for arrays, `forward_array`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -61,6 +61,8 @@ pub mod cell;
 #[cfg(feature = "alloc")]
 mod dense;
 mod error;
+#[cfg(feature = "safetensors")]
+pub mod from_pytorch;
 mod isa;
 mod kernel;
 pub mod layout;

@@ -23,6 +23,10 @@ impl Part {
         let bytes = shape.iter().product::<usize>() * dtype.bitsize() / 8;
         Self { dtype, shape: shape.to_vec(), data: vec![0; bytes] }
     }
+
+    fn view(&self) -> TensorView<'_> {
+        TensorView::new(self.dtype, self.shape.clone(), &self.data).expect("data that fits the shape")
+    }
 }
 
 /// The tensors of a file, by key.
@@ -57,11 +61,7 @@ pub fn lstm(prefix: &str, layers: usize, bidirectional: bool) -> Parts {
 
 /// The file that holds these tensors.
 pub fn bytes(parts: &Parts) -> Vec<u8> {
-    let view = |part| {
-        let Part { dtype, shape, data } = part;
-        TensorView::new(*dtype, Vec::clone(shape), data).expect("data of the shape's size")
-    };
-    serialize(parts.iter().map(|(key, part)| (key, view(part))), None).expect("a valid file")
+    serialize(parts.iter().map(|(key, part)| (key, part.view())), None).expect("a valid file")
 }
 
 /// A file with any text as its header and any data.

@@ -1,12 +1,12 @@
-//! A model's state_dict as PyTorch saved it (`data/generate_state_dict.py`), and what PyTorch computes with it.
+//! A model's state_dict as PyTorch saved it (`data/generate_model.py`), and what PyTorch computes with it.
 
 use lstm_kernels::lstm::{Input, Workspace};
 use lstm_kernels::{Lstm, LstmCellDyn, LstmConfig, StateDict, lstm_cell};
 use safetensors::SafeTensors;
 use support::{Close, assert_within};
 
-const FILE: &[u8] = include_bytes!("../data/state_dict.safetensors");
-const OUTPUTS: &[u8] = include_bytes!("../data/state_dict_outputs.safetensors");
+const FILE: &[u8] = include_bytes!("../data/model.safetensors");
+const OUTPUTS: &[u8] = include_bytes!("../data/model_outputs.safetensors");
 
 lstm_cell!(in=10, hidden=20);
 lstm_cell!(struct Upper, in=20, hidden=20);
@@ -105,7 +105,7 @@ fn batch_first_is_set_afterwards() {
 
 #[test]
 fn a_file_is_read_from_its_path() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/state_dict.safetensors");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/data/model.safetensors");
     assert_eq!(Lstm::from_state_dict_file(path, "deep").expect("an LSTM").config().num_layers, 3);
     assert!(LstmCellDyn::from_state_dict_file(path, "cell").is_ok());
     let error = Lstm::from_state_dict_file("no/such.safetensors", "").expect_err("no file");

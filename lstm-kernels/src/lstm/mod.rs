@@ -10,6 +10,8 @@
 //! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
 //! after layer), on every instruction set, for every batch and every way to cut a sequence into pieces.
 
+#[cfg(feature = "ndarray")]
+mod array;
 mod cell_dyn;
 mod config;
 #[cfg(feature = "safetensors")]
@@ -21,6 +23,8 @@ mod workspace;
 
 use alloc::vec::Vec;
 
+#[cfg(feature = "ndarray")]
+pub use array::Arrays;
 pub use cell_dyn::LstmCellDyn;
 pub use config::LstmConfig;
 pub use input::{Input, Output, Tensor};

@@ -1,7 +1,7 @@
-"""Makes state_dict.safetensors, a state_dict as people save it, and state_dict_outputs.safetensors, what its modules compute.
+"""Makes model.safetensors, a state_dict as people save it, and model_outputs.safetensors, what its modules compute.
 
     pip install torch numpy safetensors
-    python3 generate_state_dict.py
+    python3 generate_model.py
 
 Outputs, for each module: `{module}.x` [5, 3, input], `{module}.h_0`, `{module}.c_0`, and `{module}.output`,
 `{module}.h_n`, `{module}.c_n`, all float32; modules of other types were converted to float32 first. `cell` is an
@@ -58,8 +58,8 @@ def main():
         if name != "head":
             tensors |= outputs(name, module)
     here = Path(__file__).parent
-    save_file(model.state_dict(), here / "state_dict.safetensors", {"torch": torch.__version__})
-    save_file(tensors, here / "state_dict_outputs.safetensors", {"torch": torch.__version__})
+    save_file(model.state_dict(), here / "model.safetensors", {"torch": torch.__version__})
+    save_file(tensors, here / "model_outputs.safetensors", {"torch": torch.__version__})
 
 
 if __name__ == "__main__":
