@@ -44,9 +44,9 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
-//! detection; `alloc` (in `std`) gives boxed cells and [`Lstm`]. Without both the crate is `no_std` and needs no heap.
+//! detection; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and needs no heap.
 //! Off by default: `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and
-//! `state_dict`), and brings a JSON parser and serde; `ndarray` gives [`Lstm`] a method for arrays, `forward_array`.
+//! `state_dict`), and brings a JSON parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
