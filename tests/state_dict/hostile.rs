@@ -9,8 +9,8 @@ use crate::allocator::peak;
 use crate::file::{bytes, lstm, raw};
 
 /// Bytes of memory for each byte of a file. The most expensive byte stands in a header: a JSON number of one digit,
-/// in an array, takes 32 bytes as a value and twice that while the array grows.
-const FACTOR: usize = 100;
+/// in an array, takes 32 bytes as a value and three times that while the array grows: 48 bytes for each of its two.
+const FACTOR: usize = 64;
 
 /// What any file may take: the tables of an empty one, an error's text.
 const FIXED: usize = 4096;
@@ -125,12 +125,12 @@ fn sizes_of_zero_and_sizes_beyond_all_memory_are_refused() {
         format!("[{most}]"),
         format!("[{most},{most}]"),
         format!("[{half},2]"),
-        format!("[4294967296,4294967296]"),
+        "[4294967296,4294967296]".into(),
         format!("[{half},2,0]"),
         "[18446744073709551616]".into(),
         "[-1]".into(),
         "[1e3]".into(),
-        format!("[{}1]", "1,".repeat(10_000)),
+        format!("[{}1]", "1,".repeat(1 << 14)),
     ];
     for shape in &shapes {
         refused(&one(&format!("{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[0,0]}}"), &[]));
@@ -160,7 +160,6 @@ fn a_layer_number_does_not_decide_how_much_is_done() {
         parts.insert(format!("rnn.bias_ih_l{layer}"), part);
         match refused(&bytes(&parts)) {
             StateDictError::Missing { key, .. } => assert_eq!(key, "rnn.weight_ih_l1"),
-            StateDictError::Lstm(error) => assert!(error.to_string().contains("num_layers"), "{error}"),
             StateDictError::Unexpected { key } => assert_eq!(key, "rnn.bias_ih_l18446744073709551616"),
             other => panic!("{layer}: {other:?}"),
         }

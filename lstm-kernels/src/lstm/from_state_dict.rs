@@ -11,13 +11,9 @@ impl Lstm {
     ///
     /// ```
     /// use lstm_kernels::Lstm;
-    /// # use safetensors::tensor::{Dtype, TensorView, serialize};
-    /// # let (ih, hh) = ([0; 4 * 8 * 3], [0; 4 * 8 * 2]);
-    /// # let tensor = |shape: &[usize], data| TensorView::new(Dtype::F32, shape.to_vec(), data).unwrap();
-    /// # let tensors = [("lstm.weight_ih_l0", tensor(&[8, 3], &ih[..])), ("lstm.weight_hh_l0", tensor(&[8, 2], &hh))];
-    /// # let bytes = serialize(tensors, None).unwrap();
-    /// let lstm = Lstm::from_state_dict(&bytes, "lstm")?.batch_first(true);
-    /// assert_eq!((lstm.config().input_size, lstm.config().hidden_size), (3, 2));
+    /// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model.safetensors"));
+    /// let lstm = Lstm::from_state_dict(bytes, "lstm")?.batch_first(true);
+    /// assert_eq!((lstm.config().input_size, lstm.config().hidden_size), (10, 20));
     /// # Ok::<(), lstm_kernels::StateDictError>(())
     /// ```
     ///
@@ -41,6 +37,12 @@ impl Lstm {
 impl LstmCellDyn {
     /// The `torch.nn.LSTMCell` of the name `prefix` in the bytes of a safetensors file; or a `torch.nn.LSTM` with one
     /// layer in one direction. As [`Lstm::from_state_dict`] otherwise.
+    ///
+    /// ```
+    /// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model.safetensors"));
+    /// let cell = lstm_kernels::LstmCellDyn::from_state_dict(bytes, "cell")?;
+    /// # Ok::<(), lstm_kernels::StateDictError>(())
+    /// ```
     ///
     /// # Errors
     /// All that [`StateDictError`] lists but `Io`.

@@ -42,16 +42,11 @@ use tensors::Shapes;
 /// One line makes a cell of compile-time size:
 /// ```
 /// use lstm_kernels::{StateDict, lstm_cell};
-/// # use safetensors::tensor::{Dtype, TensorView, serialize};
-/// # let (ih, hh, b) = ([0; 4 * 80 * 10], [0; 4 * 80 * 20], [0; 4 * 80]);
-/// # let tensor = |shape: &[usize], data| TensorView::new(Dtype::F32, shape.to_vec(), data).unwrap();
-/// # let tensors = [("rnn.weight_ih", tensor(&[80, 10], &ih[..])), ("rnn.weight_hh", tensor(&[80, 20], &hh)),
-/// #     ("rnn.bias_ih", tensor(&[80], &b)), ("rnn.bias_hh", tensor(&[80], &b))];
-/// # let bytes = serialize(tensors, None).unwrap();
+/// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model.safetensors"));
 /// lstm_cell!(in=10, hidden=20);
 ///
-/// let file = StateDict::read(&bytes)?;
-/// let cell = LSTMCell::new(&file.cell("rnn")?.view())?;
+/// let file = StateDict::read(bytes)?;
+/// let cell = LSTMCell::new(&file.cell("cell")?.view())?; // self.cell = nn.LSTMCell(10, 20)
 /// # Ok::<(), lstm_kernels::StateDictError>(())
 /// ```
 #[derive(Debug)]
@@ -113,7 +108,7 @@ impl<'a> StateDict<'a> {
         Ok(keys)
     }
 
-    /// The module whose keys, at least one, are either all with or all without a layer.
+    /// The module of these keys, which are either all with or all without a layer.
     fn module(&self, prefix: &str, keys: &[Key]) -> Result<LstmModel, StateDictError> {
         let has = |kinds: &[Kind]| keys.iter().any(|key| kinds.contains(&key.kind));
         let (bias, projection) = (has(&[Kind::BiasIh, Kind::BiasHh]), has(&[Kind::WeightHr]));
@@ -124,7 +119,6 @@ impl<'a> StateDict<'a> {
         let shapes = Shapes::read(self, prefix, last.map(|_| 0), projection)?;
         let num_layers = last.unwrap_or(0).saturating_add(1);
         let config = shapes.config().num_layers(num_layers).bias(bias).bidirectional(bidirectional);
-        config.check()?;
 
         // A missing layer ends this at once: the file decides how far it goes, not the number in a key.
         let directions: &[bool] = if bidirectional { &[false, true] } else { &[false] };

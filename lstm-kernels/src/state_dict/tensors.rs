@@ -13,7 +13,8 @@ use crate::layout::GATES;
 use crate::lstm::LstmConfig;
 use crate::weights::{LstmWeights, Sizes};
 
-/// The f32 tensors of one LSTM cell, or of one layer and direction of an LSTM: what [`LstmWeights`] is a view of.
+/// The f32 tensors of one LSTM cell, or of one layer and direction of an LSTM: what [`LstmWeights`] is a view of,
+/// where their shapes stand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmTensors {
     sizes: (usize, usize),
@@ -25,12 +26,12 @@ pub struct LstmTensors {
 
 /// The options and tensors of a `torch.nn.LSTM`.
 ///
-/// ```no_run
+/// ```
 /// use lstm_kernels::{Isa, Lstm, StateDict};
-/// # let bytes = [];
-/// let model = StateDict::read(&bytes)?.lstm("lstm")?;
+/// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model.safetensors"));
+/// let model = StateDict::read(bytes)?.lstm("lstm")?;
 /// // What the file does not tell, and a kernel of one's choice.
-/// let lstm = Lstm::with_isa(model.config.batch_first(true), &model.weights(), Isa::V3)?;
+/// let lstm = Lstm::with_isa(model.config.batch_first(true), &model.weights(), Isa::Scalar)?;
 /// # Ok::<(), lstm_kernels::StateDictError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
