@@ -109,23 +109,23 @@ impl Shapes {
         layer: Option<usize>,
         projection: bool,
     ) -> Result<Self, StateDictError> {
-        let shape = |kind, expected: &str, fits: fn(usize, usize) -> bool| {
+        let shape = |kind, expected: &str| {
             let (name, tensor) = find(file, prefix, Key { layer, reverse: false, kind })?;
             match *tensor.shape() {
-                [rows, columns] if rows > 0 && columns > 0 && fits(rows, columns) => Ok([rows, columns]),
+                [rows, columns]
+                    if rows > 0 && columns > 0 && (kind == Kind::WeightHr || rows.is_multiple_of(GATES)) =>
+                {
+                    Ok([rows, columns])
+                }
                 _ => Err(error::wrong_shape(name, expected.to_owned(), &tensor)),
             }
         };
-        let gates: fn(usize, usize) -> bool = |rows, _| rows.is_multiple_of(GATES);
-        let [_, input] = shape(Kind::WeightIh, "[4 * hidden_size, input_size], nothing zero", gates)?;
-        let (expected, fits): (_, fn(usize, usize) -> bool) = if projection {
-            ("[4 * hidden_size, proj_size], nothing zero", gates)
-        } else {
-            ("[4 * hidden_size, hidden_size], nothing zero", |rows, columns| columns.checked_mul(GATES) == Some(rows))
-        };
-        let [rows, _] = shape(Kind::WeightHh, expected, fits)?;
+        // Whether they fit together is checked when all tensors are read.
+        let [_, input] = shape(Kind::WeightIh, "[4 * hidden_size, input_size], nothing zero")?;
+        let [rows, _] = shape(Kind::WeightHh, "[4 * hidden_size, h_size], nothing zero")?;
         let proj = if projection {
-            shape(Kind::WeightHr, "[proj_size, hidden_size], nothing zero", |_, _| true)?[0]
+            let [proj, _] = shape(Kind::WeightHr, "[proj_size, hidden_size], nothing zero")?;
+            proj
         } else {
             0
         };
