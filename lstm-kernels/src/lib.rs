@@ -45,7 +45,9 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
-//! detection; `alloc` (in `std`) gives boxed cells. Without both the crate is `no_std` and needs no heap.
+//! detection; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and needs no heap.
+//! Off by default: `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and
+//! `state_dict`), and brings a JSON parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -61,6 +63,8 @@ pub mod cell;
 mod dense;
 mod element;
 mod error;
+#[cfg(feature = "safetensors")]
+pub mod from_pytorch;
 mod isa;
 mod kernel;
 pub mod layout;
@@ -73,6 +77,8 @@ pub mod reference;
 mod simd;
 pub mod stack;
 mod state;
+#[cfg(feature = "safetensors")]
+pub mod state_dict;
 mod weights;
 
 pub use error::Error;
@@ -81,6 +87,8 @@ pub use isa::{ISA_VARIABLE, Isa};
 pub use lstm::{Lstm, LstmCellDyn, LstmConfig};
 pub use stack::Layer;
 pub use state::State;
+#[cfg(feature = "safetensors")]
+pub use state_dict::{StateDict, StateDictError};
 pub use weights::LstmWeights;
 
 #[doc = include_str!("lstm_cell.md")]

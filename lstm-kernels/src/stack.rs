@@ -64,8 +64,17 @@ pub trait Layer {
     fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error>;
 }
 
-impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool> Layer
-    for Cell<I, H, HP, LAST, LEN, BIAS>
+impl<
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const LINES: usize,
+    const LEN: usize,
+    const BIAS: bool,
+    D: Head,
+> Layer for Cell<E, I, H, HP, LAST, LINES, LEN, BIAS, D>
 {
     type Input = [f32; I];
     type Output = [f32; H];

@@ -73,10 +73,10 @@ impl Extent {
             [steps, size] => (steps, 1, false, size),
             [batch, steps, size] if batch_first => (steps, batch, true, size),
             [steps, batch, size] => (steps, batch, true, size),
-            _ => return Err(wrong_shape(config, input.shape)),
+            _ => return Err(wrong_input(config, input.shape)),
         };
         if size != config.input_size || steps == 0 || batch == 0 {
-            return Err(wrong_shape(config, input.shape));
+            return Err(wrong_input(config, input.shape));
         }
         let expected = if batched { [input.shape[0], input.shape[1], size] } else { [1, steps, size] };
         check_elements("input", input.data.len(), expected)?;
@@ -112,20 +112,19 @@ pub(crate) fn check_elements(tensor: &'static str, found: usize, expected: [usiz
     if product == Some(found) { Ok(()) } else { Err(Error::WrongElements { tensor, expected, found }) }
 }
 
-fn wrong_shape(config: &LstmConfig, shape: &[usize]) -> Error {
+fn wrong_input(config: &LstmConfig, shape: &[usize]) -> Error {
+    let expected = if config.batch_first {
+        "[batch, steps, input_size] or [steps, input_size], nothing zero,"
+    } else {
+        "[steps, batch, input_size] or [steps, input_size], nothing zero,"
+    };
+    wrong_shape("input", expected, config.input_size, shape)
+}
+
+pub(super) fn wrong_shape(tensor: &'static str, expected: &'static str, size: usize, shape: &[usize]) -> Error {
     let mut found = [0; 4];
     for (found, size) in found.iter_mut().zip(shape) {
         *found = *size;
     }
-    Error::WrongShape {
-        tensor: "input",
-        expected: if config.batch_first {
-            "[batch, steps, input_size] or [steps, input_size], nothing zero,"
-        } else {
-            "[steps, batch, input_size] or [steps, input_size], nothing zero,"
-        },
-        size: config.input_size,
-        found,
-        dimensions: shape.len(),
-    }
+    Error::WrongShape { tensor, expected, size, found, dimensions: shape.len() }
 }

@@ -10,8 +10,12 @@
 //! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
 //! after layer), on every instruction set, for every batch and every way to cut a sequence into pieces.
 
+#[cfg(feature = "ndarray")]
+mod array;
 mod cell_dyn;
 mod config;
+#[cfg(feature = "safetensors")]
+mod from_state_dict;
 pub(crate) mod input;
 mod layer;
 mod stream;
@@ -19,6 +23,8 @@ mod workspace;
 
 use alloc::vec::Vec;
 
+#[cfg(feature = "ndarray")]
+pub use array::Arrays;
 pub use cell_dyn::LstmCellDyn;
 pub use config::LstmConfig;
 pub use input::{Input, Output, Tensor};
@@ -88,6 +94,14 @@ impl Lstm {
         }
         let layers = weights.iter().enumerate().map(|(cell, weights)| Layer::new(weights, sizes(cell))).collect();
         Ok(Self { config, token, layers })
+    }
+
+    /// Sets whether input and output are \[batch, steps, size\] instead of \[steps, batch, size\]: the one option that
+    /// no weight depends on.
+    #[must_use]
+    pub fn batch_first(mut self, batch_first: bool) -> Self {
+        self.config.batch_first = batch_first;
+        self
     }
 
     /// The options.

@@ -1,0 +1,140 @@
+//! Weights from a file: a PyTorch `state_dict` saved with [safetensors](https://huggingface.co/docs/safetensors)
+//! (feature `safetensors`).
+//!
+//! ```python
+//! safetensors.torch.save_file(model.state_dict(), "model.safetensors")  # self.lstm = nn.LSTM(10, 20, 2)
+//! ```
+//! ```no_run
+//! let lstm = lstm_kernels::Lstm::from_state_dict_file("model.safetensors", "lstm")?;
+//! # Ok::<(), lstm_kernels::StateDictError>(())
+//! ```
+//!
+//! **Prefix.** The name that the module has in the model: `lstm` for keys such as `lstm.weight_ih_l0`. Its last dot may
+//! be given or left out; an empty prefix is for the state_dict of the LSTM itself.
+//!
+//! **What is read.** F32, F16, BF16 and F64 tensors; F64 is rounded to the nearest f32, the others are exact. Number of
+//! layers, directions, bias and projection follow from the keys, sizes from the shapes.
+//!
+//! **What is refused.** Any other key under the prefix, a missing one, another shape or type, NaN, infinity, an F64
+//! beyond f32, a damaged file: each with a [`StateDictError`] that names the key. No file can make it panic, or
+//! allocate more than in proportion to the file's length.
+
+mod error;
+mod key;
+mod tensors;
+mod values;
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use safetensors::SafeTensors;
+
+pub use error::StateDictError;
+pub use tensors::{LstmModel, LstmTensors};
+
+use key::{Key, Kind};
+use tensors::Shapes;
+
+/// A safetensors file in memory, of which modules can be taken.
+///
+/// One line makes a cell of compile-time size:
+/// ```
+/// use lstm_kernels::{StateDict, lstm_cell};
+/// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model.safetensors"));
+/// lstm_cell!(in=10, hidden=20);
+///
+/// let file = StateDict::read(bytes)?;
+/// let cell = LSTMCell::new(&file.cell("cell")?.view())?; // self.cell = nn.LSTMCell(10, 20)
+/// # Ok::<(), lstm_kernels::StateDictError>(())
+/// ```
+#[derive(Debug)]
+pub struct StateDict<'a> {
+    file: SafeTensors<'a>,
+}
+
+impl<'a> StateDict<'a> {
+    /// Reads the file's header. The tensors stay where they are.
+    ///
+    /// # Errors
+    /// [`StateDictError::Format`] if it is not a safetensors file, or not a whole one.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, StateDictError> {
+        let file =
+            SafeTensors::deserialize(bytes).map_err(|error| StateDictError::Format { reason: format!("{error}") });
+        Ok(Self { file: file? })
+    }
+
+    /// The options and tensors of a `torch.nn.LSTM`. The file does not tell `batch_first` and `dropout`; set them in
+    /// [`LstmModel::config`].
+    ///
+    /// # Errors
+    /// All that [`StateDictError`] lists but [`Format`](StateDictError::Format) and `Io`.
+    pub fn lstm(&self, prefix: &str) -> Result<LstmModel, StateDictError> {
+        let prefix = dotted(prefix);
+        let keys = self.keys(&prefix)?;
+        if let Some(key) = keys.iter().find(|key| key.layer.is_none()) {
+            return Err(error::unexpected(key.name(&prefix)));
+        }
+        self.module(&prefix, &keys)
+    }
+
+    /// The tensors of a `torch.nn.LSTMCell`, or of a `torch.nn.LSTM` with one layer in one direction: keys without or
+    /// with `_l0`.
+    ///
+    /// # Errors
+    /// As [`lstm`](Self::lstm).
+    pub fn cell(&self, prefix: &str) -> Result<LstmTensors, StateDictError> {
+        let prefix = dotted(prefix);
+        let keys = self.keys(&prefix)?;
+        let first = keys.first().and_then(|key| key.layer);
+        if let Some(key) = keys.iter().find(|key| key.layer != first || key.layer > Some(0) || key.reverse) {
+            return Err(error::unexpected(key.name(&prefix)));
+        }
+        let mut model = self.module(&prefix, &keys)?;
+        Ok(model.layers.swap_remove(0))
+    }
+
+    /// What lies under a prefix, sorted: keys without a layer first, layer by layer then.
+    fn keys(&self, prefix: &str) -> Result<Vec<Key>, StateDictError> {
+        let mut names: Vec<&str> =
+            self.file.iter().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
+        // The file's order is that of a hash map: an error should name the same key every time.
+        names.sort_unstable();
+        let parse =
+            |name: &&str| Key::parse(&name[prefix.len()..]).ok_or_else(|| error::unexpected((*name).to_owned()));
+        let mut keys = names.iter().map(parse).collect::<Result<Vec<Key>, _>>()?;
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    /// The module of these keys, which are either all with or all without a layer.
+    fn module(&self, prefix: &str, keys: &[Key]) -> Result<LstmModel, StateDictError> {
+        let has = |kinds: &[Kind]| keys.iter().any(|key| kinds.contains(&key.kind));
+        let (bias, projection) = (has(&[Kind::BiasIh, Kind::BiasHh]), has(&[Kind::WeightHr]));
+        let bidirectional = keys.iter().any(|key| key.reverse);
+        // A model without any key is missing the first key of a one-layer LSTM.
+        let last = keys.last().map_or(Some(0), |key| key.layer);
+
+        let shapes = Shapes::read(self, prefix, last.map(|_| 0), projection)?;
+        let num_layers = last.unwrap_or(0).saturating_add(1);
+        let config = shapes.config().num_layers(num_layers).bias(bias).bidirectional(bidirectional);
+
+        // A missing layer ends this at once: the file decides how far it goes, not the number in a key.
+        let directions: &[bool] = if bidirectional { &[false, true] } else { &[false] };
+        let mut layers = Vec::new();
+        for layer in 0..num_layers {
+            for &reverse in directions {
+                let key = |kind| Key { layer: last.map(|_| layer), reverse, kind };
+                layers.push(LstmTensors::read(self, prefix, key, config.sizes(layer), bias)?);
+            }
+        }
+        Ok(LstmModel { config, layers })
+    }
+}
+
+/// The prefix with its dot, if there is one.
+fn dotted(prefix: &str) -> String {
+    let dot = if prefix.is_empty() || prefix.ends_with('.') { "" } else { "." };
+    format!("{prefix}{dot}")
+}

@@ -1,0 +1,186 @@
+//! Files that are whole but hold something else than an LSTM: the error names the key, what was expected and found.
+
+use lstm_kernels::{Error, Lstm, LstmCellDyn, StateDictError};
+use safetensors::tensor::Dtype;
+
+use crate::file::{Part, Parts, bytes, lstm};
+
+fn error(parts: &Parts, prefix: &str) -> StateDictError {
+    Lstm::from_state_dict(&bytes(parts), prefix).expect_err("something is wrong")
+}
+
+/// A valid file in which one tensor is replaced.
+fn replaced(key: &str, part: Part) -> StateDictError {
+    let mut parts = lstm("rnn.", 2, true);
+    assert!(parts.insert(key.into(), part).is_some(), "{key} is there");
+    error(&parts, "rnn")
+}
+
+/// A valid f32 tensor in another type, whose elements are given as bits.
+fn typed<const N: usize>(dtype: Dtype, elements: &[[u8; N]]) -> Part {
+    Part { dtype, shape: vec![elements.len()], data: elements.as_flattened().to_vec() }
+}
+
+#[test]
+fn the_file_that_the_tests_change_is_valid() {
+    for (layers, bidirectional) in [(1, false), (2, true), (3, false)] {
+        let bytes = bytes(&lstm("rnn.", layers, bidirectional));
+        let lstm = Lstm::from_state_dict(&bytes, "rnn").expect("a valid file");
+        assert_eq!((lstm.config().num_layers, lstm.config().bidirectional), (layers, bidirectional));
+        assert_eq!((lstm.config().input_size, lstm.config().hidden_size, lstm.config().proj_size), (3, 4, 2));
+    }
+    assert!(Lstm::from_state_dict(&bytes(&lstm("", 2, true)), "").is_ok());
+}
+
+#[test]
+fn every_missing_key_is_named() {
+    let whole = lstm("rnn.", 2, true);
+    for key in whole.keys() {
+        let mut parts = whole.clone();
+        parts.remove(key);
+        match error(&parts, "rnn") {
+            StateDictError::Missing { key: missing, found } => {
+                assert_eq!(missing, *key);
+                assert!(found.len() == 6 && found.iter().all(|found| parts.contains_key(found)), "{found:?}");
+            }
+            other => panic!("{key} is missing, found {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_wrong_prefix_tells_what_there_is() {
+    let parts = lstm("rnn.", 1, false);
+    for prefix in ["lstm", "rn", "rnn.rnn", "weight_ih_l0", "rnn..", " "] {
+        let dot = if prefix.ends_with('.') { "" } else { "." };
+        let message = error(&parts, prefix).to_string();
+        let expected = format!(
+            "expected `{prefix}{dot}weight_ih_l0`, found `rnn.bias_hh_l0`, `rnn.bias_ih_l0`, `rnn.weight_hh_l0`, \
+             `rnn.weight_hr_l0`, `rnn.weight_ih_l0`"
+        );
+        assert_eq!(message, expected);
+    }
+    assert_eq!(error(&Parts::new(), "rnn").to_string(), "expected `rnn.weight_ih_l0`, found no tensor");
+}
+
+#[test]
+fn every_other_key_is_refused_and_named() {
+    for other in ["weight", "weight_ih_l00", "weight_ih", "l0.weight_ih_l0", "weight_ih_l18446744073709551616"] {
+        let mut parts = lstm("rnn.", 2, true);
+        parts.insert(format!("rnn.{other}"), Part::floats(&[1], &[0.0]));
+        assert_eq!(error(&parts, "rnn"), StateDictError::Unexpected { key: format!("rnn.{other}") });
+    }
+    // Outside the prefix anything may stand; without a prefix nothing is outside.
+    let mut parts = lstm("", 1, false);
+    parts.insert("head.weight".into(), Part::floats(&[1], &[0.0]));
+    assert_eq!(error(&parts, ""), StateDictError::Unexpected { key: "head.weight".into() });
+    let mut parts = lstm("rnn.", 1, false);
+    parts.insert("rnn2.weight".into(), Part::floats(&[1], &[0.0]));
+    assert!(Lstm::from_state_dict(&bytes(&parts), "rnn").is_ok());
+}
+
+#[test]
+fn a_stack_is_no_cell_and_a_cell_is_no_stack() {
+    let refused = |parts: &Parts| LstmCellDyn::from_state_dict(&bytes(parts), "rnn").map(drop);
+    let unexpected = |key: &str| Err(StateDictError::Unexpected { key: key.into() });
+    assert_eq!(refused(&lstm("rnn.", 2, false)), unexpected("rnn.weight_ih_l1"));
+    assert_eq!(refused(&lstm("rnn.", 1, true)), unexpected("rnn.weight_ih_l0_reverse"));
+    // A cell has no projection.
+    assert_eq!(refused(&lstm("rnn.", 1, false)), Err(StateDictError::Lstm(Error::UnexpectedProjection)));
+
+    let cell = |suffix: &str| {
+        let tensors = [("weight_ih", vec![8, 3]), ("weight_hh", vec![8, 2])];
+        Parts::from(tensors.map(|(name, shape)| (format!("rnn.{name}{suffix}"), Part::zeros(Dtype::F32, &shape))))
+    };
+    assert_eq!((refused(&cell("")), refused(&cell("_l0"))), (Ok(()), Ok(())));
+    assert_eq!(error(&cell(""), "rnn"), StateDictError::Unexpected { key: "rnn.weight_ih".into() });
+    let both = cell("").into_iter().chain(cell("_l0")).collect();
+    assert_eq!(refused(&both), unexpected("rnn.weight_ih_l0"));
+}
+
+#[test]
+fn every_wrong_shape_is_named() {
+    let whole = lstm("rnn.", 2, true);
+    for (key, part) in &whole {
+        let mut others = vec![vec![], vec![0], vec![1, 1, 1], vec![4, 0], vec![0, 4]];
+        // One more and one fewer in each dimension, and the dimensions exchanged.
+        for n in 0..part.shape.len() {
+            for size in [part.shape[n] + 1, part.shape[n] - 1] {
+                let mut shape = part.shape.clone();
+                shape[n] = size;
+                others.push(shape);
+            }
+        }
+        others.push(part.shape.iter().rev().copied().collect());
+        // In the first layer these are what the sizes are taken from: other sizes are as good.
+        let free = ["rnn.weight_ih_l0", "rnn.weight_hh_l0", "rnn.weight_hr_l0"].contains(&key.as_str());
+        for shape in others.into_iter().filter(|shape| *shape != part.shape) {
+            match replaced(key, Part::zeros(Dtype::F32, &shape)) {
+                StateDictError::WrongShape { key: named, expected, found } => {
+                    assert!(named == *key && found == shape || free, "{key} {shape:?}: {named} {found:?}");
+                    assert!(expected.starts_with('['), "{expected}");
+                }
+                other => assert!(free && matches!(other, StateDictError::Lstm(_)), "{key} {shape:?}: {other}"),
+            }
+        }
+    }
+    let message = replaced("rnn.bias_hh_l1", Part::floats(&[3], &[0.0; 3])).to_string();
+    assert_eq!(message, "`rnn.bias_hh_l1` has the shape [3], expected [16]");
+    let message = replaced("rnn.weight_ih_l0", Part::floats(&[3], &[0.0; 3])).to_string();
+    assert_eq!(message, "`rnn.weight_ih_l0` has the shape [3], expected [4 * hidden_size, input_size], nothing zero");
+}
+
+#[test]
+fn every_other_type_is_refused_and_named() {
+    let dtypes = [Dtype::BOOL, Dtype::U8, Dtype::I16, Dtype::I32, Dtype::I64, Dtype::C64, Dtype::F8_E4M3, Dtype::F4];
+    for dtype in dtypes {
+        let found = replaced("rnn.bias_ih_l1", Part::zeros(dtype, &[16]));
+        assert_eq!(found, StateDictError::WrongType { key: "rnn.bias_ih_l1".into(), found: dtype.to_string() });
+        let message = format!("`rnn.bias_ih_l1` is {dtype}, expected F32, F16, BF16 or F64");
+        assert_eq!(found.to_string(), message);
+    }
+}
+
+#[test]
+fn every_value_that_is_not_finite_is_named_in_every_type() {
+    let f32s = |value: f32| typed(Dtype::F32, &[[0; 4], value.to_le_bytes()].repeat(8));
+    let f64s = |value: f64| typed(Dtype::F64, &[[0; 8], value.to_le_bytes()].repeat(8));
+    let f16s = |bits: u16| typed(Dtype::F16, &[[0; 2], bits.to_le_bytes()].repeat(8));
+    let bf16s = |bits: u16| typed(Dtype::BF16, &[[0; 2], bits.to_le_bytes()].repeat(8));
+    // The first f64 that rounds to infinity as an f32.
+    let beyond = f64::from(f32::MAX) + f64::from(f32::MAX) / 33_554_430.0;
+    let cases = [
+        (f32s(f32::NAN), f64::NAN),
+        (f32s(f32::NEG_INFINITY), f64::NEG_INFINITY),
+        (f64s(f64::INFINITY), f64::INFINITY),
+        (f64s(1e300), 1e300),
+        (f64s(beyond), beyond),
+        (f16s(0x7c00), f64::INFINITY),
+        (f16s(0x7e01), f64::NAN),
+        (bf16s(0xff80), f64::NEG_INFINITY),
+        (bf16s(0x7fc1), f64::NAN),
+    ];
+    for (part, value) in cases {
+        match replaced("rnn.bias_ih_l1", part) {
+            StateDictError::NonFinite { key, index: 1, value: found } if key == "rnn.bias_ih_l1" => {
+                assert!(found == value || found.is_nan() && value.is_nan(), "{found}, expected {value}");
+            }
+            other => panic!("{value}: {other:?}"),
+        }
+    }
+    let message = replaced("rnn.bias_ih_l1", f64s(1e300)).to_string();
+    assert_eq!(message, "element 1 of `rnn.bias_ih_l1` is 1e300, expected a finite f32");
+}
+
+#[test]
+fn options_that_pytorch_refuses_are_refused() {
+    // proj_size must be less than hidden_size: 4 -> 4.
+    let mut parts = Parts::new();
+    for (name, shape) in [("weight_ih_l0", [16, 3]), ("weight_hh_l0", [16, 4]), ("weight_hr_l0", [4, 4])] {
+        parts.insert(name.into(), Part::zeros(Dtype::F32, &shape));
+    }
+    match error(&parts, "") {
+        StateDictError::Lstm(Error::InvalidOption { option: "proj_size", .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}
