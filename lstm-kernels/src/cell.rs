@@ -1,7 +1,7 @@
 //! What a struct made by `lstm_cell!` holds and calls: packed weights and the token of a kernel.
 
 use crate::error::Error;
-use crate::isa::{Isa, Token};
+use crate::isa::{Choice, Isa, Token};
 use crate::kernel::{Run, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
 use crate::simd::dispatch;
@@ -18,7 +18,7 @@ use crate::weights::{LstmWeights, Sizes};
 pub struct Cell<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
 {
     lines: [Line; LEN],
-    token: Token,
+    choice: Choice,
 }
 
 impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
@@ -53,7 +53,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
         weights.check(Self::SIZES, BIAS)?;
-        let mut cell = Self { lines: [Line::ZERO; LEN], token };
+        let mut cell = Self { lines: [Line::ZERO; LEN], choice: Choice::Token(token) };
         weights.pack(Self::SIZES, &mut cell.lines);
         Ok(cell)
     }
@@ -80,19 +80,42 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();
         let fields = cell.as_mut_ptr();
         // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. Both
-        // fields are written before `assume_init`: `lines` with zero bytes, each the f32 0.0, and `token`.
+        // fields are written before `assume_init`: `lines` with zero bytes, each the f32 0.0, and `choice`.
         let mut cell = unsafe {
             (&raw mut (*fields).lines).write_bytes(0, 1);
-            (&raw mut (*fields).token).write(token);
+            (&raw mut (*fields).choice).write(Choice::Token(token));
             cell.assume_init()
         };
         weights.pack(Self::SIZES, &mut cell.lines);
         Ok(cell)
     }
 
+    /// A cell from the bytes of its lines, little-endian, which `lstm_cell!(weights = ...)` has packed. In a constant:
+    /// no code runs at start-up.
+    #[doc(hidden)]
+    pub const fn baked<const BYTES: usize>(bytes: &[u8; BYTES]) -> Self {
+        let () = Self::CONSISTENT;
+        const { assert!(BYTES == size_of::<[Line; LEN]>(), "as many bytes as the lines have") };
+        // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and
+        // any bytes are an f32.
+        let lines = unsafe { bytes.as_ptr().cast::<[Line; LEN]>().read_unaligned() };
+        #[cfg(target_endian = "big")]
+        let lines = little_endian(lines);
+        Self { lines, choice: Choice::Fastest }
+    }
+
+    /// The same cell on a given instruction set.
+    ///
+    /// # Errors
+    /// [`Error::IsaUnavailable`] if this CPU lacks it.
+    #[doc(hidden)]
+    pub fn on(self, isa: Isa) -> Result<Self, Error> {
+        Ok(Self { choice: Choice::Token(Token::new(isa)?), ..self })
+    }
+
     /// The instruction set that the cell runs on.
-    pub const fn isa(&self) -> Isa {
-        self.token.isa()
+    pub fn isa(&self) -> Isa {
+        self.choice.token().isa()
     }
 
     /// The state at the start of a sequence: h = c = 0.
@@ -105,7 +128,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
     #[inline]
     pub fn step<'s>(&self, x: &[f32; I], state: &'s mut State<H, HP>) -> &'s [f32; H] {
-        dispatch(self.token, Step { weights: self.weights(), x, state: &mut *state });
+        dispatch(self.choice.token(), Step { weights: self.weights(), x, state: &mut *state });
         state.h()
     }
 
@@ -117,7 +140,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     #[inline]
     pub fn step_batch(&self, xs: &[[f32; I]], states: &mut [State<H, HP>]) -> Result<(), Error> {
         same_length(("xs", xs.len()), ("states", states.len()))?;
-        dispatch(self.token, StepBatch { weights: self.weights(), xs, states });
+        dispatch(self.choice.token(), StepBatch { weights: self.weights(), xs, states });
         Ok(())
     }
 
@@ -129,7 +152,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     #[inline]
     pub fn run(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; H]]) -> Result<(), Error> {
         same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.token, Run { weights: self.weights(), seq, state, out });
+        dispatch(self.choice.token(), Run { weights: self.weights(), seq, state, out });
         Ok(())
     }
 
@@ -137,6 +160,18 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     fn weights(&self) -> Weights<'_, I, H, LAST> {
         Weights(&self.lines)
     }
+}
+
+/// Swaps the bytes of each weight.
+#[cfg(target_endian = "big")]
+const fn little_endian<const LEN: usize>(mut lines: [Line; LEN]) -> [Line; LEN] {
+    let mut n = 0;
+    while n < LEN * 16 {
+        let weight = &mut lines[n / 16].0[n % 16];
+        *weight = f32::from_bits(weight.to_bits().swap_bytes());
+        n += 1;
+    }
+    lines
 }
 
 fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {

@@ -5,8 +5,9 @@ use quote::{format_ident, quote};
 
 use crate::validate::Cell;
 
-pub(crate) fn expand(cell: &Cell) -> TokenStream {
-    let Cell { library, attributes, visibility, name, input, hidden, bias } = cell;
+/// `baked` is the library's cell as a constant expression, if the cell has weights.
+pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
+    let Cell { library, attributes, visibility, name, input, hidden, bias, weights: source } = cell;
     let state = format_ident!("{name}State");
     let inner = quote! {
         #library::cell::Cell<
@@ -26,6 +27,26 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
     let about_step = format!(
         " One time step: takes x (\\[{input}\\]) and `(h, c)`, leaves the new `(h, c)` in `state`, returns the new h (\\[{hidden}\\])."
     );
+    let baked = source.iter().zip(baked).map(|(source, cell)| {
+        let about = format!(" The cell with the weights of `{}`, packed when this was compiled.", source.file.value());
+        quote! {
+            #[doc = #about]
+            ///
+            /// In a `static` it takes no work at start-up and no copy. It runs on the fastest instruction set that the
+            /// CPU has, looked up at each call (one cached load), whatever `LSTM_KERNELS_ISA` says.
+            pub const fn baked() -> Self {
+                const { Self { inner: #cell } }
+            }
+
+            /// A copy of `baked` on a given instruction set. `baked_with_isa(Isa::detect()?)` heeds `LSTM_KERNELS_ISA`.
+            ///
+            /// # Errors
+            /// An instruction set that this CPU lacks.
+            pub fn baked_with_isa(isa: #isa) -> ::core::result::Result<Self, #error> {
+                ::core::result::Result::Ok(Self { inner: Self::baked().inner.on(isa)? })
+            }
+        }
+    });
     quote! {
         #(#attributes)*
         #[doc = #about]
@@ -64,8 +85,10 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
                 ::core::result::Result::Ok(Self { inner: <#inner>::with_isa(weights, isa)? })
             }
 
+            #(#baked)*
+
             /// The instruction set that the cell runs on.
-            pub const fn isa(&self) -> #isa {
+            pub fn isa(&self) -> #isa {
                 self.inner.isa()
             }
 

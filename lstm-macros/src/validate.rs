@@ -1,7 +1,7 @@
 //! From what was written to what it means, with each mistake reported at its token.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Error, Ident, Lit, Result, Visibility};
+use syn::{Attribute, Error, Ident, Lit, LitStr, Result, Visibility};
 
 use crate::parse::{Input, Setting, Value};
 
@@ -19,10 +19,20 @@ pub(crate) struct Cell {
     pub(crate) input: usize,
     pub(crate) hidden: usize,
     pub(crate) bias: bool,
+    pub(crate) weights: Option<Weights>,
+}
+
+/// Where the weights of a baked cell come from.
+pub(crate) struct Weights {
+    /// The file, from the root of the user's crate.
+    pub(crate) file: LitStr,
+    /// The LSTM's module in the state_dict, empty for its root.
+    pub(crate) prefix: String,
 }
 
 pub(crate) fn validate(written: Input) -> Result<Cell> {
     let (mut input, mut hidden, mut bias, mut dtype) = (None, None, None, None);
+    let (mut file, mut prefix) = (None, None);
     for setting in &written.options {
         let Setting { key, value } = setting;
         match key.to_string().as_str() {
@@ -30,14 +40,21 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
             "hidden" => once(&mut hidden, key, size(key, value)?)?,
             "bias" => once(&mut bias, key, boolean(value)?)?,
             "dtype" => once(&mut dtype, key, element(value)?)?,
-            "weights" | "prefix" => {
-                let message =
-                    "compile-time weights (`weights`, `prefix`) are not supported yet: build the cell with `new`";
+            "weights" if cfg!(feature = "bake") => once(&mut file, key, text(key, value)?)?,
+            "weights" => {
+                let message = "`weights` needs the feature `bake` of lstm-kernels: \
+                    write `lstm-kernels = { version = \"...\", features = [\"bake\"] }` in Cargo.toml";
                 return Err(Error::new(key.span(), message));
             }
+            "prefix" => once(&mut prefix, key, (key.span(), text(key, value)?.value()))?,
             other => return Err(Error::new(key.span(), unknown_key(other))),
         }
     }
+    let weights = match (file, prefix) {
+        (Some(file), prefix) => Some(Weights { file, prefix: prefix.map(|(_, name)| name).unwrap_or_default() }),
+        (None, None) => None,
+        (None, Some((span, _))) => return Err(Error::new(span, needs_weights("prefix"))),
+    };
     let missing = |key: &str| Error::new(written.end, format!("missing key `{key}`: write `{key} = <number>`"));
     Ok(Cell {
         library: written.library,
@@ -47,6 +64,7 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
         input: input.ok_or_else(|| missing("in"))?,
         hidden: hidden.ok_or_else(|| missing("hidden"))?,
         bias: bias.unwrap_or(true),
+        weights,
     })
 }
 
@@ -75,6 +93,17 @@ fn boolean(value: &Value) -> Result<bool> {
         Value::Lit(Lit::Bool(bias)) => Ok(bias.value),
         _ => Err(Error::new(value.span(), "expected `true` or `false` for `bias`")),
     }
+}
+
+fn text(key: &Ident, value: &Value) -> Result<LitStr> {
+    match value {
+        Value::Lit(Lit::Str(text)) => Ok(text.clone()),
+        _ => Err(Error::new(value.span(), format!("expected a string for `{key}`"))),
+    }
+}
+
+fn needs_weights(key: &str) -> String {
+    format!("`{key}` names tensors of a file: it needs `weights = \"file.safetensors\"`")
 }
 
 fn element(value: &Value) -> Result<()> {

@@ -1,0 +1,185 @@
+//! `weights = "file.safetensors"`: a PyTorch state_dict, read, checked and packed while the user's crate compiles.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use half::{bf16, f16};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use syn::Error;
+
+use crate::layout::{GATES, place, scale, tensor_lines};
+use crate::validate::{Cell, Weights};
+
+/// Tensors that an error lists at most.
+const LISTED: usize = 8;
+
+/// What is wrong with the file.
+type Result<T> = std::result::Result<T, String>;
+
+/// The library's cell as a constant expression. If the file is no good, the expression is a compile error: the types
+/// around it still exist, so that one mistake gives one message.
+pub(crate) fn bake(cell: &Cell, weights: &Weights) -> TokenStream {
+    let (library, file) = (&cell.library, weights.file.value());
+    let path = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default().join(&file);
+    match pack(cell, weights, &path) {
+        Ok(packed) => {
+            let (packed, watched) = (Literal::byte_string(&packed), path.to_string_lossy());
+            quote! {{
+                // Never used, so not in the binary: it has the compiler look at the file when it decides to rebuild.
+                const _: &[u8] = ::core::include_bytes!(#watched);
+                #library::cell::Cell::baked(#packed)
+            }}
+        }
+        Err(message) => Error::new(weights.file.span(), format!("{file}: {message}")).into_compile_error(),
+    }
+}
+
+/// The packed tensor's bytes, little-endian: what `LstmWeights::pack` of the library would write.
+fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Vec<u8>> {
+    let bytes = fs::read(path).map_err(|error| format!("cannot read the file: {error}"))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("not a whole safetensors file: {error}"))?;
+    let model = Lstm::read(cell, &Module { file: &file, path: &weights.prefix })?;
+
+    let (columns, hidden) = (1 + cell.input + cell.hidden, cell.hidden);
+    let mut lines = vec![[0f32; 16]; tensor_lines(cell.input, hidden)];
+    for gate in 0..GATES {
+        for unit in 0..hidden {
+            let row = gate * hidden + unit;
+            let mut put = |column, value: f32| {
+                let (line, lane) = place(columns, hidden, column, gate, unit);
+                lines[line][lane] = scale(gate) * value;
+            };
+            if let Some([ih, hh]) = &model.bias {
+                put(0, ih[row] + hh[row]);
+            }
+            for column in 0..cell.input {
+                put(1 + column, model.weight_ih[row * cell.input + column]);
+            }
+            for column in 0..hidden {
+                put(1 + cell.input + column, model.weight_hh[row * hidden + column]);
+            }
+        }
+    }
+    Ok(lines.iter().flatten().flat_map(|value| value.to_le_bytes()).collect())
+}
+
+/// The tensors of a `torch.nn.LSTMCell`, or of a `torch.nn.LSTM` of one layer.
+struct Lstm {
+    weight_ih: Vec<f32>,
+    weight_hh: Vec<f32>,
+    bias: Option<[Vec<f32>; 2]>,
+}
+
+impl Lstm {
+    fn read(cell: &Cell, module: &Module<'_, '_>) -> Result<Self> {
+        // `weight_ih` in an LSTMCell, `weight_ih_l0` in an LSTM.
+        let suffix = if module.has("weight_ih_l0") { "_l0" } else { "" };
+        let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| format!("{name}{suffix}"));
+        let [weight_ih, weight_hh, bias_ih, bias_hh] = names.each_ref().map(String::as_str);
+        let has_bias = module.has(bias_ih) || module.has(bias_hh);
+        if has_bias && !cell.bias {
+            return Err(format!("the module `{}` has a bias, expected none: the cell has `bias = false`", module.path));
+        }
+        module.expect(if cell.bias { &names } else { &names[..2] })?;
+
+        let (rows, input, hidden) = (GATES * cell.hidden, cell.input, cell.hidden);
+        let (ih, hh) = (module.view(weight_ih)?, module.view(weight_hh)?);
+        if let (&[ih_rows, found_input], &[hh_rows, found_hidden]) = (ih.shape(), hh.shape())
+            && ih_rows == hh_rows
+            && ih_rows == GATES * found_hidden
+            && (found_input, found_hidden) != (input, hidden)
+        {
+            let found = format!("in={found_input}, hidden={found_hidden}");
+            return Err(format!("holds a cell of {found}, expected in={input}, hidden={hidden}"));
+        }
+        let (shape_ih, shape_hh, shape_bias) = ([rows, input], [rows, hidden], [rows]);
+        Ok(Self {
+            weight_ih: module.tensor(weight_ih, &shape_ih)?,
+            weight_hh: module.tensor(weight_hh, &shape_hh)?,
+            bias: match cell.bias {
+                true => Some([module.tensor(bias_ih, &shape_bias)?, module.tensor(bias_hh, &shape_bias)?]),
+                false => None,
+            },
+        })
+    }
+}
+
+/// A module of a state_dict: the tensors `path.name`, without those of modules inside it.
+struct Module<'a, 'f> {
+    file: &'a SafeTensors<'f>,
+    path: &'a str,
+}
+
+impl Module<'_, '_> {
+    fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.file.tensor(&self.key(name)).is_ok()
+    }
+
+    /// Checks that the module has these tensors and no other.
+    fn expect(&self, names: &[String]) -> Result<()> {
+        names.iter().try_for_each(|name| self.view(name).map(drop))?;
+        let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
+        let prefix = self.key("");
+        let own = |key: &str| key.strip_prefix(&prefix).is_some_and(|name| !name.contains('.'));
+        let mut others = self.file.names();
+        others.retain(|key| own(key) && !keys.iter().any(|expected| expected == key));
+        match others.iter().min() {
+            Some(other) => Err(format!(
+                "the tensor `{other}` was not expected beside `{}`: a cell is one layer",
+                keys.join("`, `")
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn listing(&self) -> String {
+        let mut names = self.file.names();
+        names.sort_unstable();
+        let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
+        names.truncate(LISTED);
+        if names.is_empty() { "none".to_owned() } else { format!("`{}`{more}", names.join("`, `")) }
+    }
+
+    fn view(&self, name: &str) -> Result<TensorView<'_>> {
+        let key = self.key(name);
+        self.file.tensor(&key).map_err(|_| format!("the tensor `{key}` is missing; the file has {}", self.listing()))
+    }
+
+    /// The elements of a tensor, rounded to f32.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let (key, tensor) = (self.key(name), self.view(name)?);
+        if tensor.shape() != shape {
+            return Err(format!("`{key}` has the shape {:?}, expected {shape:?}", tensor.shape()));
+        }
+        let data = tensor.data();
+        let values: Vec<f64> = match tensor.dtype() {
+            Dtype::F16 => elements(data, |bytes| f16::from_le_bytes(bytes).to_f64()),
+            Dtype::BF16 => elements(data, |bytes| bf16::from_le_bytes(bytes).to_f64()),
+            Dtype::F32 => elements(data, |bytes| f32::from_le_bytes(bytes).into()),
+            Dtype::F64 => elements(data, f64::from_le_bytes),
+            other => return Err(format!("`{key}` is {other:?}, expected F32, F16, BF16 or F64")),
+        };
+        let element = |(index, &value): (usize, &f64)| {
+            let rounded = value as f32;
+            if rounded.is_finite() {
+                Ok(rounded)
+            } else if value.is_finite() {
+                Err(format!("`{key}[{index}]` is {value:e}, beyond the range of f32"))
+            } else {
+                Err(format!("`{key}[{index}]` is {value}, expected a finite number"))
+            }
+        };
+        values.iter().enumerate().map(element).collect()
+    }
+}
+
+fn elements<const N: usize>(data: &[u8], element: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    data.as_chunks().0.iter().map(|bytes| element(*bytes)).collect()
+}
