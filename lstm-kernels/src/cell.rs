@@ -1,6 +1,7 @@
 //! What a struct made by `lstm_cell!` holds and calls: packed weights and the token of a kernel.
 
 use crate::error::Error;
+use crate::head::Head;
 use crate::isa::{Choice, Isa, Token};
 use crate::kernel::{Run, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
@@ -8,21 +9,31 @@ use crate::simd::dispatch;
 use crate::state::State;
 use crate::weights::{LstmWeights, Sizes};
 
+pub use crate::head::Linear;
+
 /// An LSTM cell of compile-time size. [`lstm_cell!`](crate::lstm_cell) emits a struct around it with the numbers
 /// filled in; use that.
 ///
 /// `I` inputs; `H` units, `HP` of them with padding; `LAST` lines in the last group; `LEN` lines in all; `BIAS`
-/// whether the weights must have a bias.
+/// whether the weights must have a bias; `D` what stands behind the LSTM, `()` or a [`Linear`].
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
-pub struct Cell<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
-{
+pub struct Cell<
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const LEN: usize,
+    const BIAS: bool,
+    D = (),
+> {
     lines: [Line; LEN],
+    head: D,
     choice: Choice,
 }
 
-impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool>
-    Cell<I, H, HP, LAST, LEN, BIAS>
+impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const LEN: usize, const BIAS: bool, D: Head>
+    Cell<I, H, HP, LAST, LEN, BIAS, D>
 {
     /// The number of inputs.
     pub const INPUT: usize = I;
@@ -52,9 +63,10 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     pub fn with_isa(weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
-        weights.check(Self::SIZES, BIAS)?;
-        let mut cell = Self { lines: [Line::ZERO; LEN], choice: Choice::Token(token) };
+        Self::check(weights)?;
+        let mut cell = Self { lines: [Line::ZERO; LEN], head: D::ZERO, choice: Choice::Token(token) };
         weights.pack(Self::SIZES, &mut cell.lines);
+        cell.head.pack(weights);
         Ok(cell)
     }
 
@@ -76,32 +88,28 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     pub fn with_isa_boxed(weights: &LstmWeights<'_>, isa: Isa) -> Result<alloc::boxed::Box<Self>, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
-        weights.check(Self::SIZES, BIAS)?;
+        Self::check(weights)?;
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();
         let fields = cell.as_mut_ptr();
-        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. Both
-        // fields are written before `assume_init`: `lines` with zero bytes, each the f32 0.0, and `choice`.
+        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. All
+        // fields are written before `assume_init`: `lines` with zero bytes, each the f32 0.0, `head` and `choice`.
         let mut cell = unsafe {
             (&raw mut (*fields).lines).write_bytes(0, 1);
+            (&raw mut (*fields).head).write(D::ZERO);
             (&raw mut (*fields).choice).write(Choice::Token(token));
             cell.assume_init()
         };
         weights.pack(Self::SIZES, &mut cell.lines);
+        cell.head.pack(weights);
         Ok(cell)
     }
 
     /// A cell from the bytes of its lines, little-endian, which `lstm_cell!(weights = ...)` has packed. In a constant:
     /// no code runs at start-up.
     #[doc(hidden)]
-    pub const fn baked<const BYTES: usize>(bytes: &[u8; BYTES]) -> Self {
+    pub const fn baked<const BYTES: usize>(bytes: &[u8; BYTES], head: D) -> Self {
         let () = Self::CONSISTENT;
-        const { assert!(BYTES == size_of::<[Line; LEN]>(), "as many bytes as the lines have") };
-        // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and
-        // any bytes are an f32.
-        let lines = unsafe { bytes.as_ptr().cast::<[Line; LEN]>().read_unaligned() };
-        #[cfg(target_endian = "big")]
-        let lines = little_endian(lines);
-        Self { lines, choice: Choice::Fastest }
+        Self { lines: read_lines(bytes), head, choice: Choice::Fastest }
     }
 
     /// The same cell on a given instruction set.
@@ -115,7 +123,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
 
     /// The instruction set that the cell runs on.
     pub fn isa(&self) -> Isa {
-        self.choice.token().isa()
+        self.token().isa()
     }
 
     /// The state at the start of a sequence: h = c = 0.
@@ -128,7 +136,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
     #[inline]
     pub fn step<'s>(&self, x: &[f32; I], state: &'s mut State<H, HP>) -> &'s [f32; H] {
-        dispatch(self.choice.token(), Step { weights: self.weights(), x, state: &mut *state });
+        dispatch(self.token(), Step { weights: self.weights(), x, state: &mut *state });
         state.h()
     }
 
@@ -140,7 +148,7 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     #[inline]
     pub fn step_batch(&self, xs: &[[f32; I]], states: &mut [State<H, HP>]) -> Result<(), Error> {
         same_length(("xs", xs.len()), ("states", states.len()))?;
-        dispatch(self.choice.token(), StepBatch { weights: self.weights(), xs, states });
+        dispatch(self.token(), StepBatch { weights: self.weights(), xs, states });
         Ok(())
     }
 
@@ -152,19 +160,45 @@ impl<const I: usize, const H: usize, const HP: usize, const LAST: usize, const L
     #[inline]
     pub fn run(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; H]]) -> Result<(), Error> {
         same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.choice.token(), Run { weights: self.weights(), seq, state, out });
+        dispatch(self.token(), Run { weights: self.weights(), seq, state, out });
         Ok(())
     }
 
+    fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
+        weights.without_head().check(Self::SIZES, BIAS)?;
+        D::check(weights)
+    }
+
     #[inline(always)]
-    fn weights(&self) -> Weights<'_, I, H, LAST> {
+    pub(crate) fn token(&self) -> Token {
+        self.choice.token()
+    }
+
+    #[inline(always)]
+    pub(crate) fn weights(&self) -> Weights<'_, I, H, LAST> {
         Weights(&self.lines)
     }
+
+    #[inline(always)]
+    pub(crate) fn head(&self) -> &D {
+        &self.head
+    }
+}
+
+/// Lines from their bytes, little-endian.
+pub(crate) const fn read_lines<const LEN: usize, const BYTES: usize>(bytes: &[u8; BYTES]) -> [Line; LEN] {
+    const { assert!(BYTES == size_of::<[Line; LEN]>(), "as many bytes as the lines have") };
+    // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and any
+    // bytes are an f32.
+    let lines = unsafe { bytes.as_ptr().cast::<[Line; LEN]>().read_unaligned() };
+    #[cfg(target_endian = "big")]
+    let lines = swap_bytes(lines);
+    lines
 }
 
 /// Swaps the bytes of each weight.
 #[cfg(target_endian = "big")]
-const fn little_endian<const LEN: usize>(mut lines: [Line; LEN]) -> [Line; LEN] {
+const fn swap_bytes<const LEN: usize>(mut lines: [Line; LEN]) -> [Line; LEN] {
     let mut n = 0;
     while n < LEN * 16 {
         let weight = &mut lines[n / 16].0[n % 16];
@@ -174,6 +208,6 @@ const fn little_endian<const LEN: usize>(mut lines: [Line; LEN]) -> [Line; LEN] 
     lines
 }
 
-fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {
+pub(crate) fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {
     if a.1 == b.1 { Ok(()) } else { Err(Error::LengthMismatch { what: (a.0, b.0), left: a.1, right: b.1 }) }
 }

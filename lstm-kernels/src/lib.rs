@@ -59,6 +59,7 @@ pub mod cell;
 #[cfg(feature = "alloc")]
 mod dense;
 mod error;
+mod head;
 mod isa;
 mod kernel;
 pub mod layout;

@@ -10,7 +10,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use syn::Error;
 
-use crate::layout::{GATES, place, scale, tensor_lines};
+use crate::layout::{GATES, head_lines, place, place_in_head, place_of_head_bias, scale, tensor_lines};
 use crate::validate::{Cell, Weights};
 
 /// Tensors that an error lists at most.
@@ -25,24 +25,46 @@ pub(crate) fn bake(cell: &Cell, weights: &Weights) -> TokenStream {
     let (library, file) = (&cell.library, weights.file.value());
     let path = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default().join(&file);
     match pack(cell, weights, &path) {
-        Ok(packed) => {
-            let (packed, watched) = (Literal::byte_string(&packed), path.to_string_lossy());
+        Ok((lstm, head)) => {
+            let (lstm, watched) = (literal(&lstm), path.to_string_lossy());
+            let head = head.map_or_else(
+                || quote!(()),
+                |head| {
+                    let head = literal(&head);
+                    quote!(#library::cell::Linear::baked(#head))
+                },
+            );
             quote! {{
                 // Never used, so not in the binary: it has the compiler look at the file when it decides to rebuild.
                 const _: &[u8] = ::core::include_bytes!(#watched);
-                #library::cell::Cell::baked(#packed)
+                #library::cell::Cell::baked(#lstm, #head)
             }}
         }
         Err(message) => Error::new(weights.file.span(), format!("{file}: {message}")).into_compile_error(),
     }
 }
 
-/// The packed tensor's bytes, little-endian: what `LstmWeights::pack` of the library would write.
-fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Vec<u8>> {
+/// As one literal: a token for each number would take the compiler seconds.
+fn literal(lines: &[[f32; 16]]) -> Literal {
+    let bytes: Vec<u8> = lines.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+    Literal::byte_string(&bytes)
+}
+
+/// The lines of the cell, and those of the head if there is one.
+type Packed = (Vec<[f32; 16]>, Option<Vec<[f32; 16]>>);
+
+fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
     let bytes = fs::read(path).map_err(|error| format!("cannot read the file: {error}"))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("not a whole safetensors file: {error}"))?;
-    let model = Lstm::read(cell, &Module { file: &file, path: &weights.prefix })?;
+    let lstm = pack_lstm(cell, &Module { file: &file, path: &weights.prefix })?;
+    let head = Module { file: &file, path: &weights.head };
+    let head = cell.out.map(|out| pack_head(cell.hidden, out, &head)).transpose()?;
+    Ok((lstm, head))
+}
 
+/// What `LstmWeights::pack` of the library would write.
+fn pack_lstm(cell: &Cell, module: &Module<'_, '_>) -> Result<Vec<[f32; 16]>> {
+    let model = Lstm::read(cell, module)?;
     let (columns, hidden) = (1 + cell.input + cell.hidden, cell.hidden);
     let mut lines = vec![[0f32; 16]; tensor_lines(cell.input, hidden)];
     for gate in 0..GATES {
@@ -63,7 +85,25 @@ fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Vec<u8>> {
             }
         }
     }
-    Ok(lines.iter().flatten().flat_map(|value| value.to_le_bytes()).collect())
+    Ok(lines)
+}
+
+/// What `LstmWeights::pack_head` of the library would write, from a `torch.nn.Linear`.
+fn pack_head(hidden: usize, outputs: usize, module: &Module<'_, '_>) -> Result<Vec<[f32; 16]>> {
+    let names = ["weight".to_owned(), "bias".to_owned()];
+    let has_bias = module.has("bias");
+    module.expect(if has_bias { &names } else { &names[..1] }, "a head is one `torch.nn.Linear`")?;
+    let mut lines = vec![[0f32; 16]; head_lines(hidden, outputs)];
+    for (index, weight) in module.tensor("weight", &[outputs, hidden])?.into_iter().enumerate() {
+        let (line, lane) = place_in_head(hidden, index / hidden, index % hidden);
+        lines[line][lane] = weight;
+    }
+    let bias = if has_bias { module.tensor("bias", &[outputs])? } else { Vec::new() };
+    for (output, bias) in bias.into_iter().enumerate() {
+        let (line, lane) = place_of_head_bias(hidden, outputs, output);
+        lines[line][lane] = bias;
+    }
+    Ok(lines)
 }
 
 /// The tensors of a `torch.nn.LSTMCell`, or of a `torch.nn.LSTM` of one layer.
@@ -83,7 +123,8 @@ impl Lstm {
         if has_bias && !cell.bias {
             return Err(format!("the module `{}` has a bias, expected none: the cell has `bias = false`", module.path));
         }
-        module.expect(if cell.bias { &names } else { &names[..2] })?;
+        module
+            .expect(if cell.bias { &names } else { &names[..2] }, "a cell is one layer, one way, without projection")?;
 
         let (rows, input, hidden) = (GATES * cell.hidden, cell.input, cell.hidden);
         let (ih, hh) = (module.view(weight_ih)?, module.view(weight_hh)?);
@@ -123,7 +164,7 @@ impl Module<'_, '_> {
     }
 
     /// Checks that the module has these tensors and no other.
-    fn expect(&self, names: &[String]) -> Result<()> {
+    fn expect(&self, names: &[String], rule: &str) -> Result<()> {
         names.iter().try_for_each(|name| self.view(name).map(drop))?;
         let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
         let prefix = self.key("");
@@ -131,10 +172,7 @@ impl Module<'_, '_> {
         let mut others = self.file.names();
         others.retain(|key| own(key) && !keys.iter().any(|expected| expected == key));
         match others.iter().min() {
-            Some(other) => Err(format!(
-                "the tensor `{other}` was not expected beside `{}`: a cell is one layer",
-                keys.join("`, `")
-            )),
+            Some(other) => Err(format!("the tensor `{other}` was not expected beside `{}`: {rule}", keys.join("`, `"))),
             None => Ok(()),
         }
     }

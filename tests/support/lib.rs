@@ -15,6 +15,7 @@ mod grid;
 mod isas;
 mod model;
 mod random;
+mod tensors;
 
 pub use check::{Close, assert_same_bits, assert_within, same_bits};
 pub use effort::{cases, steps};
@@ -24,3 +25,4 @@ pub use grid::{GRID, Shape};
 pub use isas::{REQUIRE_VARIABLE, isas};
 pub use model::{Model, Oracle};
 pub use random::Random;
+pub use tensors::TensorFile;
