@@ -22,7 +22,8 @@
 //!
 //! # What to use
 //! - [`lstm_cell!`] makes a struct for one size. Its `step` advances one stream by one sample, `step_batch` many
-//!   streams through the same weights, `run` one stream by a whole sequence.
+//!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its
+//!   weights baked in: `lstm_cell!(in=1, hidden=16, out=1, weights="amp.safetensors")`.
 //! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
 //! - [`Isa`] says which instruction set a cell runs on; [`Isa::detect`] picks it once, at construction.
 //! - [`reference`](mod@reference) is the f64 oracle that everything is tested against.
@@ -44,7 +45,7 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
-//! detection; `alloc` (in `std`) gives boxed cells. Without both the crate is `no_std` and needs no heap.
+//! detection; `alloc` (in `std`) gives boxed cells; `bake` reads weights at compile time, in the macro alone. Without both the crate is `no_std` and needs no heap.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
