@@ -1,5 +1,6 @@
 //! `weights = "file.safetensors"`: a PyTorch state_dict, read, checked and packed while the user's crate compiles.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -12,9 +13,6 @@ use syn::Error;
 
 use crate::layout::{GATES, head_lines, place, place_in_head, place_of_head_bias, scale, tensor_lines};
 use crate::validate::{Cell, Weights};
-
-/// Tensors that an error lists at most.
-const LISTED: usize = 8;
 
 /// What is wrong with the file.
 type Result<T> = std::result::Result<T, String>;
@@ -54,7 +52,7 @@ fn literal(lines: &[[f32; 16]]) -> Literal {
 type Packed = (Vec<[f32; 16]>, Option<Vec<[f32; 16]>>);
 
 fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
-    let bytes = fs::read(path).map_err(|error| format!("cannot read the file: {error}"))?;
+    let bytes = fs::read(path).map_err(|error| format!("cannot read this file of the crate's root folder: {error}"))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("not a whole safetensors file: {error}"))?;
     let lstm = pack_lstm(cell, &Module { file: &file, path: &weights.prefix })?;
     let head = Module { file: &file, path: &weights.head };
@@ -120,11 +118,16 @@ impl Lstm {
         let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| format!("{name}{suffix}"));
         let [weight_ih, weight_hh, bias_ih, bias_hh] = names.each_ref().map(String::as_str);
         let has_bias = module.has(bias_ih) || module.has(bias_hh);
+        let biases = [bias_ih, bias_hh].map(|name| module.key(name)).join("` and `");
         if has_bias && !cell.bias {
-            return Err(format!("the module `{}` has a bias, expected none: the cell has `bias = false`", module.path));
+            return Err(format!("`{biases}` were found, expected none: the cell has `bias = false`"));
         }
-        module
-            .expect(if cell.bias { &names } else { &names[..2] }, "a cell is one layer, one way, without projection")?;
+        if !has_bias && cell.bias && module.has(weight_ih) {
+            let hint = "declare the cell with `bias = false` to go without";
+            return Err(format!("no bias was found, expected `{biases}` ({hint})"));
+        }
+        let expected = if cell.bias { &names[..] } else { &names[..2] };
+        module.expect(expected, "a cell is one layer, one way, without projection")?;
 
         let (rows, input, hidden) = (GATES * cell.hidden, cell.input, cell.hidden);
         let (ih, hh) = (module.view(weight_ih)?, module.view(weight_hh)?);
@@ -167,27 +170,35 @@ impl Module<'_, '_> {
     fn expect(&self, names: &[String], rule: &str) -> Result<()> {
         names.iter().try_for_each(|name| self.view(name).map(drop))?;
         let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
-        let prefix = self.key("");
-        let own = |key: &str| key.strip_prefix(&prefix).is_some_and(|name| !name.contains('.'));
-        let mut others = self.file.names();
-        others.retain(|key| own(key) && !keys.iter().any(|expected| expected == key));
-        match others.iter().min() {
+        match self.own().into_iter().find(|key| !keys.iter().any(|expected| expected == key)) {
             Some(other) => Err(format!("the tensor `{other}` was not expected beside `{}`: {rule}", keys.join("`, `"))),
             None => Ok(()),
         }
     }
 
-    fn listing(&self) -> String {
+    /// Names of the tensors in the module itself.
+    fn own(&self) -> Vec<&str> {
+        let prefix = self.key("");
         let mut names = self.file.names();
+        names.retain(|key| key.strip_prefix(&prefix).is_some_and(|name| !name.contains('.')));
         names.sort_unstable();
-        let more = if names.len() > LISTED { format!(" and {} more", names.len() - LISTED) } else { String::new() };
-        names.truncate(LISTED);
-        if names.is_empty() { "none".to_owned() } else { format!("`{}`{more}", names.join("`, `")) }
+        names
+    }
+
+    /// What there is instead of a missing tensor.
+    fn listing(&self) -> String {
+        let own = self.own();
+        if !own.is_empty() {
+            return format!("the module has `{}`", own.join("`, `"));
+        }
+        let modules = self.file.names().into_iter().filter_map(|key| Some(key.rsplit_once('.')?.0));
+        let modules: BTreeSet<&str> = modules.collect();
+        format!("there is no such module, the file has `{}`", Vec::from_iter(modules).join("`, `"))
     }
 
     fn view(&self, name: &str) -> Result<TensorView<'_>> {
         let key = self.key(name);
-        self.file.tensor(&key).map_err(|_| format!("the tensor `{key}` is missing; the file has {}", self.listing()))
+        self.file.tensor(&key).map_err(|_| format!("the tensor `{key}` is missing; {}", self.listing()))
     }
 
     /// The elements of a tensor, rounded to f32.
