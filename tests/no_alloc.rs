@@ -90,6 +90,20 @@ fn step_and_step_batch_and_run_allocate_nothing_for_any_shape_on_any_instruction
 }
 
 #[test]
+fn a_baked_cell_and_a_head_allocate_nothing() {
+    lstm_cell!(struct Baked, in=1, hidden=16, out=1,
+        weights="data/bake/models.safetensors", prefix="amp.rec", head="amp.lin");
+    static CELL: Baked = Baked::baked();
+    let (mut states, seq, mut out) = ([Baked::zero_state(); 3], [[0.5]; 3], [[0.0]; 3]);
+    assert_eq!(calls(|| CELL.step_out(&seq[0], &mut states[0])), 0, "step_out");
+    assert_eq!(calls(|| CELL.run_out(&seq, &mut states[0], &mut out)), 0, "run_out");
+    assert_eq!(calls(|| CELL.step_batch_out(&seq, &mut states, &mut out)), 0, "step_batch_out");
+    assert_eq!(calls(|| CELL.run_out(&seq[..1], &mut states[0], &mut out).is_err()), 0, "a refused run_out");
+    assert_eq!(calls(|| CELL.isa()), 0, "isa");
+    assert!(out.as_flattened().iter().all(|y| y.is_finite() && *y != 0.0));
+}
+
+#[test]
 fn making_a_cell_and_its_states_allocates_nothing() {
     let (ih, hh, b) = ([0.1; 800], [0.1; 1600], [0.1; 80]);
     let weights = LstmWeights::torch(&ih, &hh, Some((&b, &b)));

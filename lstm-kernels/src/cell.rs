@@ -2,18 +2,22 @@
 
 use crate::element::Element;
 use crate::error::Error;
-use crate::isa::{Isa, Token};
+use crate::head::Head;
+use crate::isa::{Choice, Isa, Token};
 use crate::kernel::{Run, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
 use crate::simd::dispatch;
 use crate::state::State;
 use crate::weights::{LstmWeights, Sizes};
 
+pub use crate::head::Linear;
+
 /// An LSTM cell of compile-time size. [`lstm_cell!`](crate::lstm_cell) emits a struct around it with the numbers
 /// filled in; use that.
 ///
-/// `I` inputs; `H` units, `HP` of them with padding; `LAST` lines in the last group; `LEN` lines in all; `BIAS`
-/// whether the weights must have a bias.
+/// `E` what a weight is stored as; `I` inputs; `H` units, `HP` of them with padding; `LAST` lines in the last group,
+/// `LINES` in a column, `LEN` in all columns; `BIAS`
+/// whether the weights must have a bias; `D` what stands behind the LSTM, `()` or a [`Linear`].
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Cell<
@@ -25,10 +29,12 @@ pub struct Cell<
     const LINES: usize,
     const LEN: usize,
     const BIAS: bool,
+    D = (),
 > {
     bias: [Line; LINES],
     columns: [E::Line; LEN],
-    token: Token,
+    head: D,
+    choice: Choice,
 }
 
 impl<
@@ -40,7 +46,8 @@ impl<
     const LINES: usize,
     const LEN: usize,
     const BIAS: bool,
-> Cell<E, I, H, HP, LAST, LINES, LEN, BIAS>
+    D: Head,
+> Cell<E, I, H, HP, LAST, LINES, LEN, BIAS, D>
 {
     /// The number of inputs.
     pub const INPUT: usize = I;
@@ -75,9 +82,11 @@ impl<
     pub fn with_isa(weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
-        weights.check(Self::SIZES, BIAS)?;
-        let mut cell = Self { bias: [Line::ZERO; LINES], columns: [E::ZERO; LEN], token };
+        Self::check(weights)?;
+        let (bias, columns, choice) = ([Line::ZERO; LINES], [E::ZERO; LEN], Choice::Token(token));
+        let mut cell = Self { bias, columns, head: D::ZERO, choice };
         weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
+        cell.head.pack(weights);
         Ok(cell)
     }
 
@@ -99,24 +108,35 @@ impl<
     pub fn with_isa_boxed(weights: &LstmWeights<'_>, isa: Isa) -> Result<alloc::boxed::Box<Self>, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
-        weights.check(Self::SIZES, BIAS)?;
+        Self::check(weights)?;
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();
         let fields = cell.as_mut_ptr();
-        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. Both
-        // fields are written before `assume_init`: `lines` with zero bytes, each the f32 0.0, and `token`.
+        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. All
+        // fields are written before `assume_init`: `bias` and `columns` with zero bytes, each a zero of its element, `head` and `choice`.
         let mut cell = unsafe {
             (&raw mut (*fields).bias).write_bytes(0, 1);
             (&raw mut (*fields).columns).write_bytes(0, 1);
-            (&raw mut (*fields).token).write(token);
+            (&raw mut (*fields).head).write(D::ZERO);
+            (&raw mut (*fields).choice).write(Choice::Token(token));
             cell.assume_init()
         };
         weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
+        cell.head.pack(weights);
         Ok(cell)
     }
 
+    /// The same cell on a given instruction set.
+    ///
+    /// # Errors
+    /// [`Error::IsaUnavailable`] if this CPU lacks it.
+    #[doc(hidden)]
+    pub fn on(self, isa: Isa) -> Result<Self, Error> {
+        Ok(Self { choice: Choice::Token(Token::new(isa)?), ..self })
+    }
+
     /// The instruction set that the cell runs on.
-    pub const fn isa(&self) -> Isa {
-        self.token.isa()
+    pub fn isa(&self) -> Isa {
+        self.token().isa()
     }
 
     /// The state at the start of a sequence: h = c = 0.
@@ -129,7 +149,7 @@ impl<
     /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
     #[inline]
     pub fn step<'s>(&self, x: &[f32; I], state: &'s mut State<H, HP>) -> &'s [f32; H] {
-        dispatch(self.token, Step { weights: self.weights(), x, state: &mut *state });
+        dispatch(self.token(), Step { weights: self.weights(), x, state: &mut *state });
         state.h()
     }
 
@@ -141,7 +161,7 @@ impl<
     #[inline]
     pub fn step_batch(&self, xs: &[[f32; I]], states: &mut [State<H, HP>]) -> Result<(), Error> {
         same_length(("xs", xs.len()), ("states", states.len()))?;
-        dispatch(self.token, StepBatch { weights: self.weights(), xs, states });
+        dispatch(self.token(), StepBatch { weights: self.weights(), xs, states });
         Ok(())
     }
 
@@ -153,16 +173,74 @@ impl<
     #[inline]
     pub fn run(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; H]]) -> Result<(), Error> {
         same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.token, Run { weights: self.weights(), seq, state, out });
+        dispatch(self.token(), Run { weights: self.weights(), seq, state, out });
         Ok(())
     }
 
+    fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
+        weights.without_head().check(Self::SIZES, BIAS)?;
+        D::check(weights)
+    }
+
     #[inline(always)]
-    fn weights(&self) -> Weights<'_, E, I, H, LAST> {
+    pub(crate) fn token(&self) -> Token {
+        self.choice.token()
+    }
+
+    #[inline(always)]
+    pub(crate) fn weights(&self) -> Weights<'_, E, I, H, LAST> {
         Weights { bias: &self.bias, columns: &self.columns }
+    }
+
+    #[inline(always)]
+    pub(crate) fn head(&self) -> &D {
+        &self.head
     }
 }
 
-fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {
+impl<
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const LINES: usize,
+    const LEN: usize,
+    const BIAS: bool,
+    D: Head,
+> Cell<f32, I, H, HP, LAST, LINES, LEN, BIAS, D>
+{
+    /// A cell from the bytes of its lines, little-endian, which `lstm_cell!(weights = ...)` has packed. In a constant:
+    /// no code runs at start-up.
+    #[doc(hidden)]
+    pub const fn baked<const A: usize, const B: usize>(bias: &[u8; A], columns: &[u8; B], head: D) -> Self {
+        let () = Self::CONSISTENT;
+        Self { bias: read_lines(bias), columns: read_lines(columns), head, choice: Choice::Fastest }
+    }
+}
+
+/// Lines from their bytes, little-endian.
+pub(crate) const fn read_lines<const LEN: usize, const BYTES: usize>(bytes: &[u8; BYTES]) -> [Line; LEN] {
+    const { assert!(BYTES == size_of::<[Line; LEN]>(), "as many bytes as the lines have") };
+    // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and any
+    // bytes are an f32.
+    let lines = unsafe { bytes.as_ptr().cast::<[Line; LEN]>().read_unaligned() };
+    #[cfg(target_endian = "big")]
+    let lines = swap_bytes(lines);
+    lines
+}
+
+/// Swaps the bytes of each weight.
+#[cfg(target_endian = "big")]
+const fn swap_bytes<const LEN: usize>(mut lines: [Line; LEN]) -> [Line; LEN] {
+    let mut n = 0;
+    while n < LEN * 16 {
+        let weight = &mut lines[n / 16].0[n % 16];
+        *weight = f32::from_bits(weight.to_bits().swap_bytes());
+        n += 1;
+    }
+    lines
+}
+
+pub(crate) fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {
     if a.1 == b.1 { Ok(()) } else { Err(Error::LengthMismatch { what: (a.0, b.0), left: a.1, right: b.1 }) }
 }

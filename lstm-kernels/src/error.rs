@@ -11,7 +11,8 @@ pub enum Error {
     /// A tensor has another number of elements than the cell's sizes ask for.
     WrongLength {
         /// The tensor's name where it comes from: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`, `weight_hr` in
-        /// PyTorch, `kernel`, `recurrent_kernel`, `bias` in Keras, `W`, `R`, `B` in ONNX.
+        /// PyTorch, `kernel`, `recurrent_kernel`, `bias` in Keras, `W`, `R`, `B` in ONNX;
+        /// `linear.weight`, `linear.bias` of a head.
         tensor: &'static str,
         /// The number of elements that the cell's sizes ask for.
         expected: usize,
@@ -35,6 +36,10 @@ pub enum Error {
     MissingProjection,
     /// The weights given have a `weight_hr`, the cell or layer has no `proj_size`.
     UnexpectedProjection,
+    /// The cell has outputs (`out`), the weights given have no head.
+    MissingHead,
+    /// The weights given have a head, the cell or layer has no outputs.
+    UnexpectedHead,
     /// An ONNX model with the input `P`.
     Peephole,
     /// An option of the LSTM that `torch.nn.LSTM` refuses too.
@@ -124,6 +129,10 @@ impl fmt::Display for Error {
             Self::UnexpectedProjection => {
                 f.write_str("a `weight_hr` was given, expected none: there is no `proj_size`")
             }
+            Self::MissingHead => {
+                f.write_str("no linear head was given, expected one (`LstmWeights::with_head`): the cell has an `out`")
+            }
+            Self::UnexpectedHead => f.write_str("a linear head was given, expected none: there is no `out`"),
             Self::Peephole => f.write_str("the model has peepholes (`P`), expected an LSTM without"),
             Self::InvalidOption { option, expected } => write!(f, "`{option}` must be {expected}"),
             Self::WrongLayers { expected, found } => {

@@ -72,7 +72,7 @@ impl Isa {
             let isa: Self = name.to_str().ok_or(Error::UnknownIsa)?.parse()?;
             return Token::new(isa).map(|_| isa);
         }
-        Ok(Self::available().last().unwrap_or(Self::Scalar))
+        Ok(Token::fastest().isa())
     }
 }
 
@@ -119,6 +119,23 @@ impl Token {
         token.ok_or(Error::IsaUnavailable { isa })
     }
 
+    /// The fastest that this CPU has, by [`Isa::ALL`]'s order. Cached: a call costs one relaxed load and a predictable
+    /// branch for each instruction set that is asked for.
+    #[inline]
+    pub(crate) fn fastest() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V4::try_new() {
+            return Self::V4(simd);
+        } else if let Some(simd) = pulp::x86::V3::try_new() {
+            return Self::V3(simd);
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(simd) = pulp::aarch64::Neon::try_new() {
+            return Self::Neon(simd);
+        }
+        Self::Scalar(Scalar)
+    }
+
     pub(crate) const fn isa(self) -> Isa {
         match self {
             Self::Scalar(_) => Isa::Scalar,
@@ -128,6 +145,24 @@ impl Token {
             Self::V4(_) => Isa::V4,
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => Isa::Neon,
+        }
+    }
+}
+
+/// What a cell holds: a token, or the word to take the fastest at each call. A constant can hold no more than the
+/// word, as it is made before anyone knows the CPU.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Choice {
+    Token(Token),
+    Fastest,
+}
+
+impl Choice {
+    #[inline(always)]
+    pub(crate) fn token(self) -> Token {
+        match self {
+            Self::Token(token) => token,
+            Self::Fastest => Token::fastest(),
         }
     }
 }

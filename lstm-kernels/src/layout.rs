@@ -100,6 +100,21 @@ fn place_in_column(lines: usize, gate: usize, unit: usize) -> (usize, usize) {
     (line + lane / 16, lane % 16)
 }
 
+/// Lines of a packed linear head: for each output those of its weights, 16 units in a line, then the biases.
+pub const fn head_lines(hidden: usize, outputs: usize) -> usize {
+    outputs * hidden.div_ceil(16) + outputs.div_ceil(16)
+}
+
+/// The place in a packed head of the weight from a unit to an output.
+pub(crate) const fn place_in_head(hidden: usize, output: usize, unit: usize) -> (usize, usize) {
+    (output * hidden.div_ceil(16) + unit / 16, unit % 16)
+}
+
+/// The place in a packed head of an output's bias.
+pub(crate) const fn place_of_head_bias(hidden: usize, outputs: usize, output: usize) -> (usize, usize) {
+    (outputs * hidden.div_ceil(16) + output / 16, output % 16)
+}
+
 /// What a gate's weights are multiplied by when they are packed.
 pub(crate) const fn scale(gate: usize) -> f32 {
     if gate == TANH_GATE { 1.0 } else { 0.5 }
@@ -124,6 +139,19 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_weight_of_a_head_has_a_place_of_its_own() {
+        for (hidden, outputs) in [(1, 1), (16, 1), (17, 3), (5, 16), (32, 17), (53, 40)] {
+            let weights = (0..outputs).flat_map(|y| (0..hidden).map(move |unit| place_in_head(hidden, y, unit)));
+            let biases = (0..outputs).map(|y| place_of_head_bias(hidden, outputs, y));
+            let mut taken = HashSet::new();
+            for (line, lane) in weights.chain(biases) {
+                assert!(line < head_lines(hidden, outputs) && lane < 16, "({hidden}, {outputs})");
+                assert!(taken.insert((line, lane)), "({hidden}, {outputs}): two weights in {line}, {lane}");
             }
         }
     }

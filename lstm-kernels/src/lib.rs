@@ -22,7 +22,8 @@
 //!
 //! # What to use
 //! - [`lstm_cell!`] makes a struct for one size. Its `step` advances one stream by one sample, `step_batch` many
-//!   streams through the same weights, `run` one stream by a whole sequence.
+//!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its//!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its
+//!   weights baked in: `lstm_cell!(in=1, hidden=16, out=1, weights="amp.safetensors")`.
 //! - [`Layer`] stacks cells: a pair of them is a layer too.
 //! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
 //! - [`Isa`] says which instruction set a cell runs on; [`Isa::detect`] picks it once, at construction.
@@ -46,8 +47,9 @@
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
 //! detection; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and needs no heap.
-//! Off by default: `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and
-//! `state_dict`), and brings a JSON parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`.
+//! Off by default: `bake` reads weights at compile time, in the macro alone; `safetensors` reads weights from a PyTorch
+//! `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a JSON parser and serde; `ndarray` gives
+//! `Lstm` a method for arrays, `forward_array`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -65,6 +67,7 @@ mod element;
 mod error;
 #[cfg(feature = "safetensors")]
 pub mod from_pytorch;
+mod head;
 mod isa;
 mod kernel;
 pub mod layout;

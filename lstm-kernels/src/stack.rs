@@ -30,7 +30,9 @@
 //! ```
 
 use crate::cell::Cell;
+use crate::element::Element;
 use crate::error::Error;
+use crate::head::Head;
 use crate::state::State;
 
 /// Time steps that go through the first layer of a pair before the second takes them.

@@ -2,7 +2,7 @@
 
 use crate::element::Element;
 use crate::error::Error;
-use crate::layout::{GATES, Line, place, scale};
+use crate::layout::{GATES, Line, place, place_in_head, place_of_head_bias, scale};
 
 /// The weights of one LSTM cell, or of one layer and direction of an LSTM: a view, checked when a cell is made
 /// from it.
@@ -34,6 +34,8 @@ pub struct LstmWeights<'a> {
     weight_hh: &'a [f32],
     bias: Option<(&'a [f32], &'a [f32])>,
     weight_hr: Option<&'a [f32]>,
+    /// Weight and bias of a linear layer behind the cell.
+    head: Option<(&'a [f32], Option<&'a [f32]>)>,
 }
 
 /// Who stored the tensors: that decides names, gate order and layout.
@@ -72,7 +74,7 @@ impl<'a> LstmWeights<'a> {
     /// The tensors of a PyTorch `state_dict`: `weight_ih`, `weight_hh` and, unless the module was made with
     /// `bias=False`, `(bias_ih, bias_hh)`.
     pub const fn torch(weight_ih: &'a [f32], weight_hh: &'a [f32], bias: Option<(&'a [f32], &'a [f32])>) -> Self {
-        Self { source: Source::Torch, weight_ih, weight_hh, bias, weight_hr: None }
+        Self { source: Source::Torch, weight_ih, weight_hh, bias, weight_hr: None, head: None }
     }
 
     /// The tensors of a `keras.layers.LSTM`, as its `get_weights()` gives them: `kernel` \[I, 4H\],
@@ -83,7 +85,14 @@ impl<'a> LstmWeights<'a> {
             Some(bias) => Some((bias, &[] as &[f32])),
             None => None,
         };
-        Self { source: Source::Keras, weight_ih: kernel, weight_hh: recurrent_kernel, bias, weight_hr: None }
+        Self {
+            source: Source::Keras,
+            weight_ih: kernel,
+            weight_hh: recurrent_kernel,
+            bias,
+            weight_hr: None,
+            head: None,
+        }
     }
 
     /// One direction of an ONNX `LSTM` operator's tensors: `W` \[4H, I\], `R` \[4H, H\], `B` \[8H\] (Wb, then Rb),
@@ -99,7 +108,7 @@ impl<'a> LstmWeights<'a> {
             Some(b) => Some((b, &[] as &[f32])),
             None => None,
         };
-        Ok(Self { source: Source::Onnx, weight_ih: w, weight_hh: r, bias, weight_hr: None })
+        Ok(Self { source: Source::Onnx, weight_ih: w, weight_hh: r, bias, weight_hr: None, head: None })
     }
 
     /// The same with `weight_hr` \[P, H\] of a `torch.nn.LSTM` with `proj_size` P: the output is h = W_hr (o tanh(c)).
@@ -107,13 +116,35 @@ impl<'a> LstmWeights<'a> {
         Self { weight_hr: Some(weight_hr), ..self }
     }
 
+    /// The same with a `torch.nn.Linear` behind the cell: `weight` \[OUT, H\] and, unless it was made with
+    /// `bias=False`, `bias` \[OUT\]. For a cell with `out = OUT`, see [`lstm_cell!`](crate::lstm_cell).
+    ///
+    /// ```
+    /// use lstm_kernels::LstmWeights;
+    /// lstm_kernels::lstm_cell!(in=1, hidden=2, out=1);
+    /// let (weight_ih, weight_hh, bias) = ([0.1; 8], [0.2; 16], [0.0; 8]);
+    /// let lstm = LstmWeights::torch(&weight_ih, &weight_hh, Some((&bias, &bias)));
+    /// let cell = LSTMCell::new(&lstm.with_head(&[1.0, -1.0], Some(&[0.5])))?;
+    /// assert_eq!(cell.step_out(&[3.0], &mut LSTMCell::zero_state()), [0.5]);
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
+    pub const fn with_head(self, weight: &'a [f32], bias: Option<&'a [f32]>) -> Self {
+        Self { head: Some((weight, bias)), ..self }
+    }
+
+    /// The same without what [`with_head`](Self::with_head) added.
+    pub(crate) const fn without_head(self) -> Self {
+        Self { head: None, ..self }
+    }
+
     /// Whether there is a bias.
     pub const fn has_bias(&self) -> bool {
         self.bias.is_some()
     }
 
-    /// Checks every length, then every value.
+    /// Checks every length, then every value. There must be no head.
     pub(crate) fn check(&self, sizes: Sizes, has_bias: bool) -> Result<(), Error> {
+        self.check_head(None)?;
         match (has_bias, self.bias) {
             (true, None) => return Err(Error::MissingBias),
             (false, Some(_)) => return Err(Error::UnexpectedBias),
@@ -140,17 +171,20 @@ impl<'a> LstmWeights<'a> {
             (names[3], bias.1, bias_hh),
             ("weight_hr", self.weight_hr.unwrap_or_default(), hr),
         ];
-        for (tensor, values, expected) in tensors {
-            if values.len() != expected {
-                return Err(Error::WrongLength { tensor, expected, found: values.len() });
-            }
+        check_tensors(&tensors)
+    }
+
+    /// Checks the head alone: for `(hidden, outputs)`, or that there is none.
+    pub(crate) fn check_head(&self, sizes: Option<(usize, usize)>) -> Result<(), Error> {
+        match (sizes, self.head) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(Error::UnexpectedHead),
+            (Some(_), None) => Err(Error::MissingHead),
+            (Some((hidden, outputs)), Some((weight, bias))) => check_tensors(&[
+                ("linear.weight", weight, outputs * hidden),
+                ("linear.bias", bias.unwrap_or_default(), if bias.is_some() { outputs } else { 0 }),
+            ]),
         }
-        for (tensor, values, _) in tensors {
-            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                return Err(Error::NonFinite { tensor, index, value: values[index] });
-            }
-        }
-        Ok(())
     }
 
     /// `(bias_ih, bias_hh)` of a gate and unit of checked tensors.
@@ -197,6 +231,34 @@ impl<'a> LstmWeights<'a> {
             }
         }
     }
+
+    /// Writes a checked head to its places in `lines`, which must be all zero.
+    pub(crate) fn pack_head(&self, hidden: usize, outputs: usize, lines: &mut [Line]) {
+        let Some((weight, bias)) = self.head else { return };
+        for (index, &weight) in weight.iter().enumerate() {
+            let (line, lane) = place_in_head(hidden, index / hidden, index % hidden);
+            lines[line].0[lane] = weight;
+        }
+        for (output, &bias) in bias.unwrap_or_default().iter().enumerate() {
+            let (line, lane) = place_of_head_bias(hidden, outputs, output);
+            lines[line].0[lane] = bias;
+        }
+    }
+}
+
+/// Checks every length, then every value.
+fn check_tensors(tensors: &[(&'static str, &[f32], usize)]) -> Result<(), Error> {
+    for &(tensor, values, expected) in tensors {
+        if values.len() != expected {
+            return Err(Error::WrongLength { tensor, expected, found: values.len() });
+        }
+    }
+    for &(tensor, values, _) in tensors {
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Err(Error::NonFinite { tensor, index, value: values[index] });
+        }
+    }
+    Ok(())
 }
 
 impl Source {

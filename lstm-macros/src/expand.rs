@@ -1,13 +1,18 @@
 //! The struct around `lstm_kernels::cell::Cell`: shapes, storage, calls and their docs.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use crate::validate::Cell;
 
-pub(crate) fn expand(cell: &Cell) -> TokenStream {
-    let Cell { library, attributes, visibility, name, input, hidden, bias } = cell;
+/// `baked` is the library's cell as a constant expression, if the cell has weights.
+pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
+    let Cell { library, attributes, visibility, name, input, hidden, out, bias, weights: source } = cell;
     let state = format_ident!("{name}State");
+    let head = match out {
+        Some(out) => quote!(#library::cell::Linear<#hidden, #out, { #library::layout::head_lines(#hidden, #out) }>),
+        None => quote!(()),
+    };
     let inner = quote! {
         #library::cell::Cell<
             f32,
@@ -18,6 +23,7 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
             { #library::layout::lines(#hidden) },
             { #library::layout::tensor_lines(#input, #hidden) },
             #bias,
+            #head,
         >
     };
     let state_type = quote!(#library::State<#hidden, { #library::layout::padded(#hidden) }>);
@@ -28,6 +34,8 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
     let about_step = format!(
         " One time step: takes x (\\[{input}\\]) and `(h, c)`, leaves the new `(h, c)` in `state`, returns the new h (\\[{hidden}\\])."
     );
+    let baked = source.iter().zip(baked).map(|(source, cell)| baked_methods(&source.file.value(), &cell, &isa, &error));
+    let outputs = out.iter().map(|out| output_methods(*input, *out, &state, &error));
     quote! {
         #(#attributes)*
         #[doc = #about]
@@ -52,8 +60,8 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
             /// A cell on the fastest instruction set that this CPU has, or the one that `LSTM_KERNELS_ISA` names.
             ///
             /// # Errors
-            /// A tensor of the wrong length, a NaN or infinite weight, a missing or unexpected bias, an instruction
-            /// set that this CPU lacks.
+            /// A tensor of the wrong length, a NaN or infinite weight, a missing or unexpected bias or head, an
+            /// instruction set that this CPU lacks.
             pub fn new(weights: &#weights) -> ::core::result::Result<Self, #error> {
                 ::core::result::Result::Ok(Self { inner: <#inner>::new(weights)? })
             }
@@ -66,8 +74,10 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
                 ::core::result::Result::Ok(Self { inner: <#inner>::with_isa(weights, isa)? })
             }
 
+            #(#baked)*
+
             /// The instruction set that the cell runs on.
-            pub const fn isa(&self) -> #isa {
+            pub fn isa(&self) -> #isa {
                 self.inner.isa()
             }
 
@@ -112,6 +122,8 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
             ) -> ::core::result::Result<(), #error> {
                 self.inner.run(seq, state, out)
             }
+
+            #(#outputs)*
         }
 
         #library::__if_alloc! {
@@ -168,6 +180,75 @@ pub(crate) fn expand(cell: &Cell) -> TokenStream {
             ) -> ::core::result::Result<(), #error> {
                 self.inner.run(seq, state, out)
             }
+        }
+    }
+}
+
+/// `baked` and `baked_with_isa` of a cell with the weights of `file`.
+fn baked_methods(file: &str, cell: &TokenStream, isa: &TokenStream, error: &TokenStream) -> TokenStream {
+    let about = format!(" The cell with the weights of `{file}`, packed when this was compiled.");
+    quote! {
+        #[doc = #about]
+        ///
+        /// In a `static` it takes no work at start-up and no copy. It runs on the fastest instruction set that the
+        /// CPU has, looked up at each call (one cached load), whatever `LSTM_KERNELS_ISA` says.
+        pub const fn baked() -> Self {
+            const { Self { inner: #cell } }
+        }
+
+        /// A copy of `baked` on a given instruction set; `baked_with_isa(Isa::detect()?)` heeds `LSTM_KERNELS_ISA`.
+        ///
+        /// # Errors
+        /// An instruction set that this CPU lacks.
+        pub fn baked_with_isa(isa: #isa) -> ::core::result::Result<Self, #error> {
+            ::core::result::Result::Ok(Self { inner: Self::baked().inner.on(isa)? })
+        }
+    }
+}
+
+/// What a cell with a linear head to `out` outputs has besides.
+fn output_methods(input: usize, out: usize, state: &Ident, error: &TokenStream) -> TokenStream {
+    let about_step = format!(" `step`, then the outputs y = W h + b of the new h (\\[{out}\\]).");
+    quote! {
+        /// The number of outputs.
+        pub const OUT: usize = #out;
+
+        #[doc = #about_step]
+        ///
+        /// No allocation, no lock, no system call, no panic. NaN in x reaches y.
+        #[inline]
+        pub fn step_out(&self, x: &[f32; #input], state: &mut #state) -> [f32; #out] {
+            self.inner.step_out(x, state)
+        }
+
+        /// `step_batch`, and the outputs of each stream: the same bits as that many `step_out`s. No allocation, no
+        /// lock, no system call, no panic.
+        ///
+        /// # Errors
+        /// `LengthMismatch` if there are not as many inputs as states and as outputs; no state has changed then.
+        #[inline]
+        pub fn step_batch_out(
+            &self,
+            xs: &[[f32; #input]],
+            states: &mut [#state],
+            out: &mut [[f32; #out]],
+        ) -> ::core::result::Result<(), #error> {
+            self.inner.step_batch_out(xs, states, out)
+        }
+
+        /// A whole sequence of one stream: the same bits as a `step_out` for each x, whose outputs go to `out`. No
+        /// allocation, no lock, no system call, no panic.
+        ///
+        /// # Errors
+        /// `LengthMismatch` if there are not as many inputs as outputs; the state has not changed then.
+        #[inline]
+        pub fn run_out(
+            &self,
+            seq: &[[f32; #input]],
+            state: &mut #state,
+            out: &mut [[f32; #out]],
+        ) -> ::core::result::Result<(), #error> {
+            self.inner.run_out(seq, state, out)
         }
     }
 }

@@ -1,10 +1,18 @@
 //! The proc-macro behind `lstm_kernels::lstm_cell!`. Use it from there: it needs the path of that crate, which a
 //! `macro_rules` wrapper gives it as `$crate`.
 //!
-//! `parse` reads the tokens, `validate` makes a specification of them, `expand` writes the struct. Sizes and
-//! calls are all that is emitted; the algorithms live in `lstm-kernels`.
+//! `parse` reads the tokens, `validate` makes a specification of them, `bake` reads the file that `weights` names,
+//! `expand` writes the struct. Sizes, calls and packed weights are all that is emitted; the algorithms live in
+//! `lstm-kernels`.
 
+#[cfg(feature = "bake")]
+mod bake;
 mod expand;
+// A link to `lstm-kernels/src/layout.rs` (`cargo package` copies what it points to), so that the layout is written
+// once. What only the kernels ask of it is unused here.
+#[cfg(feature = "bake")]
+#[allow(dead_code)]
+mod layout;
 mod parse;
 mod validate;
 
@@ -18,7 +26,13 @@ pub fn lstm_cell_impl(tokens: TokenStream) -> TokenStream {
         Err(error) => Err(error),
     };
     match cell {
-        Ok(cell) => expand::expand(&cell).into(),
+        Ok(cell) => {
+            #[cfg(feature = "bake")]
+            let baked = cell.weights.as_ref().map(|weights| bake::bake(&cell, weights));
+            #[cfg(not(feature = "bake"))]
+            let baked = None; // `validate` has refused `weights`
+            expand::expand(&cell, baked).into()
+        }
         Err(error) => error.into_compile_error().into(),
     }
 }

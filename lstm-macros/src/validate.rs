@@ -1,14 +1,14 @@
 //! From what was written to what it means, with each mistake reported at its token.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Error, Ident, Lit, Result, Visibility};
+use syn::{Attribute, Error, Ident, Lit, LitStr, Result, Visibility};
 
 use crate::parse::{Input, Setting, Value};
 
 /// The most inputs or units: 4 * 4096 * 8192 weights are half a GiB, more than any struct should hold.
 const MAX_SIZE: usize = 4096;
 
-const KEYS: &str = "`in`, `hidden`, `dtype`, `bias`, `weights`, `prefix`";
+const KEYS: &str = "`in`, `hidden`, `out`, `dtype`, `bias`, `weights`, `prefix`, `head`";
 
 /// A cell to be emitted.
 pub(crate) struct Cell {
@@ -18,26 +18,58 @@ pub(crate) struct Cell {
     pub(crate) name: Ident,
     pub(crate) input: usize,
     pub(crate) hidden: usize,
+    /// Outputs of a linear head, if there is one.
+    pub(crate) out: Option<usize>,
     pub(crate) bias: bool,
+    pub(crate) weights: Option<Weights>,
+}
+
+/// Where the weights of a baked cell come from.
+#[cfg_attr(not(feature = "bake"), allow(dead_code))]
+pub(crate) struct Weights {
+    /// The file, from the root of the user's crate.
+    pub(crate) file: LitStr,
+    /// The LSTM's module in the state_dict, empty for its root.
+    pub(crate) prefix: String,
+    /// The linear head's module in the state_dict.
+    pub(crate) head: String,
 }
 
 pub(crate) fn validate(written: Input) -> Result<Cell> {
     let (mut input, mut hidden, mut bias, mut dtype) = (None, None, None, None);
+    let (mut out, mut file, mut prefix, mut head) = (None, None, None, None);
     for setting in &written.options {
         let Setting { key, value } = setting;
         match key.to_string().as_str() {
             "in" => once(&mut input, key, size(key, value)?)?,
             "hidden" => once(&mut hidden, key, size(key, value)?)?,
+            "out" => once(&mut out, key, size(key, value)?)?,
             "bias" => once(&mut bias, key, boolean(value)?)?,
             "dtype" => once(&mut dtype, key, element(value)?)?,
-            "weights" | "prefix" => {
-                let message =
-                    "compile-time weights (`weights`, `prefix`) are not supported yet: build the cell with `new`";
+            "weights" if cfg!(feature = "bake") => once(&mut file, key, text(key, value)?)?,
+            "weights" => {
+                let message = "`weights` needs the feature `bake` of lstm-kernels: \
+                    write `lstm-kernels = { version = \"...\", features = [\"bake\"] }` in Cargo.toml";
                 return Err(Error::new(key.span(), message));
             }
+            "prefix" => once(&mut prefix, key, (key.span(), text(key, value)?.value()))?,
+            "head" => once(&mut head, key, (key.span(), text(key, value)?.value()))?,
             other => return Err(Error::new(key.span(), unknown_key(other))),
         }
     }
+    if let (Some((span, _)), None) = (&head, out) {
+        return Err(Error::new(*span, "`head` names a linear layer: it needs `out = <number of outputs>`"));
+    }
+    let weights = match (file, prefix, head) {
+        (Some(file), prefix, head) => Some(Weights {
+            file,
+            prefix: prefix.map(|(_, path)| path).unwrap_or_default(),
+            head: head.map_or_else(|| "linear".to_owned(), |(_, path)| path),
+        }),
+        (None, Some((span, _)), _) => return Err(Error::new(span, needs_weights("prefix"))),
+        (None, None, Some((span, _))) => return Err(Error::new(span, needs_weights("head"))),
+        (None, None, None) => None,
+    };
     let missing = |key: &str| Error::new(written.end, format!("missing key `{key}`: write `{key} = <number>`"));
     Ok(Cell {
         library: written.library,
@@ -46,7 +78,9 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
         name: written.name.unwrap_or_else(|| Ident::new("LSTMCell", written.end)),
         input: input.ok_or_else(|| missing("in"))?,
         hidden: hidden.ok_or_else(|| missing("hidden"))?,
+        out,
         bias: bias.unwrap_or(true),
+        weights,
     })
 }
 
@@ -77,6 +111,17 @@ fn boolean(value: &Value) -> Result<bool> {
     }
 }
 
+fn text(key: &Ident, value: &Value) -> Result<LitStr> {
+    match value {
+        Value::Lit(Lit::Str(text)) => Ok(text.clone()),
+        _ => Err(Error::new(value.span(), format!("expected a string for `{key}`"))),
+    }
+}
+
+fn needs_weights(key: &str) -> String {
+    format!("`{key}` names tensors of a file: it needs `weights = \"file.safetensors\"`")
+}
+
 fn element(value: &Value) -> Result<()> {
     match value {
         Value::Name(name) if name == "f32" => Ok(()),
@@ -90,7 +135,8 @@ fn element(value: &Value) -> Result<()> {
 fn unknown_key(key: &str) -> String {
     let meant = match key {
         "input" | "input_size" | "inputs" => Some("in"),
-        "hidden_size" | "out" | "units" => Some("hidden"),
+        "hidden_size" | "units" => Some("hidden"),
+        "out_features" | "output" | "outputs" => Some("out"),
         _ => None,
     };
     match meant {
@@ -136,7 +182,16 @@ mod tests {
             ("in=10, hidden=20, bias=1", "expected `true` or `false`"),
             ("in=10, hidden=20, dtype=f16", "dtype `f16` is not supported yet"),
             ("in=10, hidden=20, dtype=f64", "expected `f32`"),
-            ("in=10, hidden=20, weights=\"amp.safetensors\"", "not supported yet"),
+            ("in=10, hidden=20, out=0", "`out` is 0, expected a whole number"),
+            ("in=10, hidden=20, outputs=1", "did you mean `out`?"),
+            ("in=10, hidden=20, prefix=\"rec\"", "`prefix` names tensors of a file: it needs `weights ="),
+            ("in=10, hidden=20, out=1, head=\"lin\"", "`head` names tensors of a file: it needs `weights ="),
+            ("in=10, hidden=20, head=\"lin\"", "it needs `out ="),
+            ("in=10, hidden=20, prefix=rec", "expected a string for `prefix`"),
+            #[cfg(feature = "bake")]
+            ("in=10, hidden=20, weights=amp", "expected a string for `weights`"),
+            #[cfg(not(feature = "bake"))]
+            ("in=10, hidden=20, weights=\"amp.safetensors\"", "`weights` needs the feature `bake` of lstm-kernels"),
             ("in 10", "expected `=`"),
             ("pub Amp, in=10, hidden=20", "expected `struct`"),
         ] {

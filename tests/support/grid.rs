@@ -48,13 +48,15 @@ macro_rules! grid {
         )*
         $(
             mod $large {
-                use super::layout::{last_group, padded, tensor_lines};
+                use super::layout::{last_group, lines, padded, tensor_lines};
                 lstm_kernels::lstm_cell!(pub struct Cell, in=$large_input, hidden=$large_hidden);
                 pub type Inner = lstm_kernels::cell::Cell<
+                    f32,
                     $large_input,
                     $large_hidden,
                     { padded($large_hidden) },
                     { last_group($large_hidden) },
+                    { lines($large_hidden) },
                     { tensor_lines($large_input, $large_hidden) },
                     true,
                 >;

@@ -18,6 +18,7 @@ mod lstm_goldens;
 mod lstm_model;
 mod model;
 mod random;
+mod tensors;
 
 pub use check::{Close, assert_same_bits, assert_within, same_bits};
 pub use effort::{cases, steps};
@@ -30,3 +31,4 @@ pub use lstm_goldens::{Expected, LstmGolden};
 pub use lstm_model::LstmModel;
 pub use model::{Model, Oracle};
 pub use random::Random;
+pub use tensors::TensorFile;

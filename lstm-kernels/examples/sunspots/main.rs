@@ -12,18 +12,17 @@ mod timing;
 use std::error::Error;
 
 use lstm_kernels::reference;
-use model::{Forecaster, SunspotCell};
+use model::{MODEL, SunspotCell, Tensors};
 
 /// Months before this one trained the model; from here on it has seen nothing.
 const TEST: usize = 2340;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let series = read_series(include_str!("sunspots.csv"))?;
-    let forecaster = Forecaster::load(include_bytes!("sunspots.safetensors"))?;
 
     // forecasts[t] is made in month t, for month t + 1.
     let mut state = SunspotCell::zero_state();
-    let forecasts: Vec<f32> = series.iter().map(|&sunspots| forecaster.next(sunspots, &mut state)).collect();
+    let forecasts: Vec<f32> = series.iter().map(|&sunspots| model::forecast(sunspots, &mut state)).collect();
 
     let truth = &series[TEST..];
     let lstm = rmse(&forecasts[TEST - 1..], truth);
@@ -37,11 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("  LSTM         {lstm:.2}");
     println!("  persistence  {persistence:.2}");
 
-    let difference = difference_from_f64(&forecaster, &series)?;
-    println!("kernel `{}`, largest difference of h from an f64 LSTM: {difference:.1e}", forecaster.cell.isa());
+    let tensors = Tensors::read(include_bytes!("sunspots.safetensors"))?;
+    let difference = difference_from_f64(&tensors, &series)?;
+    println!("kernel `{}`, largest difference of h from an f64 LSTM: {difference:.1e}", MODEL.isa());
 
     let inputs: Vec<[f32; 1]> = series.iter().map(|&sunspots| [model::normalise(sunspots)]).collect();
-    timing::report(&forecaster, &inputs);
+    timing::report(&tensors, &inputs);
 
     println!("picture: {}", plot::draw(truth, &forecasts[TEST - 1..])?.display());
 
@@ -66,15 +66,15 @@ fn rmse(forecasts: &[f32], truth: &[f32]) -> f64 {
 }
 
 /// The largest difference of any h from the textbook LSTM in f64, over the whole series.
-fn difference_from_f64(forecaster: &Forecaster, series: &[f32]) -> Result<f64, lstm_kernels::Error> {
-    let oracle = reference::Cell::new(&forecaster.tensors.view(), 1, 16)?;
+fn difference_from_f64(tensors: &Tensors, series: &[f32]) -> Result<f64, lstm_kernels::Error> {
+    let oracle = reference::Cell::new(&tensors.view(), 1, 16)?;
     let (mut h, mut c) = ([0.0; 16], [0.0; 16]);
     let mut state = SunspotCell::zero_state();
     let mut largest = 0f64;
     for &sunspots in series {
         let x = model::normalise(sunspots);
         oracle.step(&[f64::from(x)], &mut h, &mut c);
-        for (ours, exact) in forecaster.cell.step(&[x], &mut state).iter().zip(h) {
+        for (ours, exact) in MODEL.step(&[x], &mut state).iter().zip(h) {
             largest = largest.max((f64::from(*ours) - exact).abs());
         }
     }

@@ -3,20 +3,19 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::model::{Forecaster, SunspotCell, Tensors};
+use crate::model::{MODEL, SunspotCell, Tensors};
 
 /// Steps per measurement: a clock reading costs about as much as a step, so single steps cannot be timed.
 const STEPS: usize = 64;
 const ROUNDS: usize = 200;
 
-pub fn report(forecaster: &Forecaster, inputs: &[[f32; 1]]) {
+pub fn report(tensors: &Tensors, inputs: &[[f32; 1]]) {
     let mut state = SunspotCell::zero_state();
-    let mut plain = PlainLoop::new(&forecaster.tensors);
+    let mut plain = PlainLoop::new(tensors);
     let (mut kernel_times, mut plain_times) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         for chunk in inputs.chunks_exact(STEPS) {
-            kernel_times
-                .push(nanoseconds(|| chunk.iter().for_each(|x| _ = black_box(forecaster.cell.step(x, &mut state)))));
+            kernel_times.push(nanoseconds(|| chunk.iter().for_each(|x| _ = black_box(MODEL.step(x, &mut state)))));
             plain_times.push(nanoseconds(|| chunk.iter().for_each(|x| plain.step(black_box(x[0])))));
         }
     }
@@ -50,7 +49,10 @@ impl<'a> PlainLoop<'a> {
     fn step(&mut self, x: f32) {
         let z: [f32; 64] = std::array::from_fn(|row| {
             let recurrent = self.tensors.weight_hh[row * 16..][..16].iter().zip(&self.h).map(|(w, h)| w * h);
-            self.tensors.bias[row] + self.tensors.weight_ih[row] * x + recurrent.sum::<f32>()
+            self.tensors.bias_ih[row]
+                + self.tensors.bias_hh[row]
+                + self.tensors.weight_ih[row] * x
+                + recurrent.sum::<f32>()
         });
         let sigmoid = |z: f32| 1.0 / (1.0 + (-z).exp());
         for unit in 0..16 {

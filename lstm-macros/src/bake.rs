@@ -1,0 +1,234 @@
+//! `weights = "file.safetensors"`: a PyTorch state_dict, read, checked and packed while the user's crate compiles.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use half::{bf16, f16};
+use proc_macro2::{Literal, TokenStream};
+use quote::quote;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+use syn::Error;
+
+use crate::layout::{GATES, head_lines, lines, place, place_in_head, place_of_head_bias, scale, tensor_lines};
+use crate::validate::{Cell, Weights};
+
+/// What is wrong with the file.
+type Result<T> = std::result::Result<T, String>;
+
+/// The library's cell as a constant expression. If the file is no good, the expression is a compile error: the types
+/// around it still exist, so that one mistake gives one message.
+pub(crate) fn bake(cell: &Cell, weights: &Weights) -> TokenStream {
+    let (library, file) = (&cell.library, weights.file.value());
+    let path = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default().join(&file);
+    match pack(cell, weights, &path) {
+        Ok((bias, columns, head)) => {
+            let (bias, columns, watched) = (literal(&bias), literal(&columns), path.to_string_lossy());
+            let head = head.map_or_else(
+                || quote!(()),
+                |head| {
+                    let head = literal(&head);
+                    quote!(#library::cell::Linear::baked(#head))
+                },
+            );
+            quote! {{
+                // Never used, so not in the binary: it has the compiler look at the file when it decides to rebuild.
+                const _: &[u8] = ::core::include_bytes!(#watched);
+                #library::cell::Cell::baked(#bias, #columns, #head)
+            }}
+        }
+        Err(message) => Error::new(weights.file.span(), format!("{file}: {message}")).into_compile_error(),
+    }
+}
+
+/// As one literal: a token for each number would take the compiler seconds.
+fn literal(lines: &[[f32; 16]]) -> Literal {
+    let bytes: Vec<u8> = lines.iter().flatten().flat_map(|value| value.to_le_bytes()).collect();
+    Literal::byte_string(&bytes)
+}
+
+type Lines = Vec<[f32; 16]>;
+
+/// The lines of the bias, of the columns, and of the head if there is one.
+type Packed = (Lines, Lines, Option<Lines>);
+
+fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
+    let bytes = fs::read(path).map_err(|error| format!("cannot read this file of the crate's root folder: {error}"))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("not a whole safetensors file: {error}"))?;
+    let (bias, columns) = pack_lstm(cell, &Module { file: &file, path: &weights.prefix })?;
+    let head = Module { file: &file, path: &weights.head };
+    let head = cell.out.map(|out| pack_head(cell.hidden, out, &head)).transpose()?;
+    Ok((bias, columns, head))
+}
+
+/// What `LstmWeights::pack` of the library would write.
+fn pack_lstm(cell: &Cell, module: &Module<'_, '_>) -> Result<(Lines, Lines)> {
+    let model = Lstm::read(cell, module)?;
+    let (input, hidden) = (cell.input, cell.hidden);
+    let mut bias = vec![[0f32; 16]; lines(hidden)];
+    let mut columns = vec![[0f32; 16]; tensor_lines(input, hidden)];
+    for gate in 0..GATES {
+        for unit in 0..hidden {
+            let row = gate * hidden + unit;
+            if let Some([ih, hh]) = &model.bias {
+                let (line, lane) = place(1, hidden, 0, gate, unit);
+                bias[line][lane] = scale(gate) * (ih[row] + hh[row]);
+            }
+            let x = &model.weight_ih[row * input..][..input];
+            let h = &model.weight_hh[row * hidden..][..hidden];
+            for (column, weight) in x.iter().chain(h).enumerate() {
+                let (line, lane) = place(input + hidden, hidden, column, gate, unit);
+                columns[line][lane] = scale(gate) * weight;
+            }
+        }
+    }
+    Ok((bias, columns))
+}
+
+/// What `LstmWeights::pack_head` of the library would write, from a `torch.nn.Linear`.
+fn pack_head(hidden: usize, outputs: usize, module: &Module<'_, '_>) -> Result<Lines> {
+    let names = ["weight".to_owned(), "bias".to_owned()];
+    let has_bias = module.has("bias");
+    module.expect(if has_bias { &names } else { &names[..1] }, "a head is one `torch.nn.Linear`")?;
+    let mut lines = vec![[0f32; 16]; head_lines(hidden, outputs)];
+    for (index, weight) in module.tensor("weight", &[outputs, hidden])?.into_iter().enumerate() {
+        let (line, lane) = place_in_head(hidden, index / hidden, index % hidden);
+        lines[line][lane] = weight;
+    }
+    let bias = if has_bias { module.tensor("bias", &[outputs])? } else { Vec::new() };
+    for (output, bias) in bias.into_iter().enumerate() {
+        let (line, lane) = place_of_head_bias(hidden, outputs, output);
+        lines[line][lane] = bias;
+    }
+    Ok(lines)
+}
+
+/// The tensors of a `torch.nn.LSTMCell`, or of a `torch.nn.LSTM` of one layer.
+struct Lstm {
+    weight_ih: Vec<f32>,
+    weight_hh: Vec<f32>,
+    bias: Option<[Vec<f32>; 2]>,
+}
+
+impl Lstm {
+    fn read(cell: &Cell, module: &Module<'_, '_>) -> Result<Self> {
+        // `weight_ih` in an LSTMCell, `weight_ih_l0` in an LSTM.
+        let suffix = if module.has("weight_ih_l0") { "_l0" } else { "" };
+        let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| format!("{name}{suffix}"));
+        let [weight_ih, weight_hh, bias_ih, bias_hh] = names.each_ref().map(String::as_str);
+        let has_bias = module.has(bias_ih) || module.has(bias_hh);
+        let biases = [bias_ih, bias_hh].map(|name| module.key(name)).join("` and `");
+        if has_bias && !cell.bias {
+            return Err(format!("`{biases}` were found, expected none: the cell has `bias = false`"));
+        }
+        if !has_bias && cell.bias && module.has(weight_ih) {
+            let hint = "declare the cell with `bias = false` to go without";
+            return Err(format!("no bias was found, expected `{biases}` ({hint})"));
+        }
+        let expected = if cell.bias { &names[..] } else { &names[..2] };
+        module.expect(expected, "a cell is one layer, one way, without projection")?;
+
+        let (rows, input, hidden) = (GATES * cell.hidden, cell.input, cell.hidden);
+        let (ih, hh) = (module.view(weight_ih)?, module.view(weight_hh)?);
+        if let (&[ih_rows, found_input], &[hh_rows, found_hidden]) = (ih.shape(), hh.shape())
+            && ih_rows == hh_rows
+            && ih_rows == GATES * found_hidden
+            && (found_input, found_hidden) != (input, hidden)
+        {
+            let found = format!("in={found_input}, hidden={found_hidden}");
+            return Err(format!("holds a cell of {found}, expected in={input}, hidden={hidden}"));
+        }
+        let (shape_ih, shape_hh, shape_bias) = ([rows, input], [rows, hidden], [rows]);
+        Ok(Self {
+            weight_ih: module.tensor(weight_ih, &shape_ih)?,
+            weight_hh: module.tensor(weight_hh, &shape_hh)?,
+            bias: match cell.bias {
+                true => Some([module.tensor(bias_ih, &shape_bias)?, module.tensor(bias_hh, &shape_bias)?]),
+                false => None,
+            },
+        })
+    }
+}
+
+/// A module of a state_dict: the tensors `path.name`, without those of modules inside it.
+struct Module<'a, 'f> {
+    file: &'a SafeTensors<'f>,
+    path: &'a str,
+}
+
+impl Module<'_, '_> {
+    fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.file.tensor(&self.key(name)).is_ok()
+    }
+
+    /// Checks that the module has these tensors and no other.
+    fn expect(&self, names: &[String], rule: &str) -> Result<()> {
+        names.iter().try_for_each(|name| self.view(name).map(drop))?;
+        let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
+        match self.own().into_iter().find(|key| !keys.iter().any(|expected| expected == key)) {
+            Some(other) => Err(format!("the tensor `{other}` was not expected beside `{}`: {rule}", keys.join("`, `"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Names of the tensors in the module itself.
+    fn own(&self) -> Vec<&str> {
+        let prefix = self.key("");
+        let mut names = self.file.names();
+        names.retain(|key| key.strip_prefix(&prefix).is_some_and(|name| !name.contains('.')));
+        names.sort_unstable();
+        names
+    }
+
+    /// What there is instead of a missing tensor.
+    fn listing(&self) -> String {
+        let own = self.own();
+        if !own.is_empty() {
+            return format!("the module has `{}`", own.join("`, `"));
+        }
+        let modules = self.file.names().into_iter().filter_map(|key| Some(key.rsplit_once('.')?.0));
+        let modules: BTreeSet<&str> = modules.collect();
+        format!("there is no such module, the file has `{}`", Vec::from_iter(modules).join("`, `"))
+    }
+
+    fn view(&self, name: &str) -> Result<TensorView<'_>> {
+        let key = self.key(name);
+        self.file.tensor(&key).map_err(|_| format!("the tensor `{key}` is missing; {}", self.listing()))
+    }
+
+    /// The elements of a tensor, rounded to f32.
+    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let (key, tensor) = (self.key(name), self.view(name)?);
+        if tensor.shape() != shape {
+            return Err(format!("`{key}` has the shape {:?}, expected {shape:?}", tensor.shape()));
+        }
+        let data = tensor.data();
+        let values: Vec<f64> = match tensor.dtype() {
+            Dtype::F16 => elements(data, |bytes| f16::from_le_bytes(bytes).to_f64()),
+            Dtype::BF16 => elements(data, |bytes| bf16::from_le_bytes(bytes).to_f64()),
+            Dtype::F32 => elements(data, |bytes| f32::from_le_bytes(bytes).into()),
+            Dtype::F64 => elements(data, f64::from_le_bytes),
+            other => return Err(format!("`{key}` is {other:?}, expected F32, F16, BF16 or F64")),
+        };
+        let element = |(index, &value): (usize, &f64)| {
+            let rounded = value as f32;
+            if rounded.is_finite() {
+                Ok(rounded)
+            } else if value.is_finite() {
+                Err(format!("`{key}[{index}]` is {value:e}, beyond the range of f32"))
+            } else {
+                Err(format!("`{key}[{index}]` is {value}, expected a finite number"))
+            }
+        };
+        values.iter().enumerate().map(element).collect()
+    }
+}
+
+fn elements<const N: usize>(data: &[u8], element: impl Fn([u8; N]) -> f64) -> Vec<f64> {
+    data.as_chunks().0.iter().map(|bytes| element(*bytes)).collect()
+}

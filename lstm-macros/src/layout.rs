@@ -1,0 +1,1 @@
+../../lstm-kernels/src/layout.rs

@@ -1,0 +1,116 @@
+//! Weights that the macro has read at compile time: the same bits as those read at run time, PyTorch's values, and
+//! nothing to do at start-up.
+#![forbid(unsafe_code)]
+#![deny(warnings, missing_docs)]
+
+use lstm_kernels::{Error, Isa, LstmWeights, lstm_cell};
+use support::{Close, TensorFile, assert_same_bits, assert_within, isas};
+
+/// Against PyTorch in float64.
+const PROMISE: Close = Close::Absolute(1e-6);
+
+const MODELS: &str = "bake/models.safetensors";
+
+macro_rules! cases {
+    ($($name:ident: $input:tt $hidden:tt $out:tt $bias:tt $prefix:tt $head:tt,)*) => { $(
+        mod $name {
+            use super::*;
+
+            lstm_cell!(pub struct Cell, in=$input, hidden=$hidden, out=$out, bias=$bias,
+                weights="data/bake/models.safetensors", prefix=$prefix, head=$head);
+
+            static BAKED: Cell = Cell::baked();
+
+            fn loaded(file: &TensorFile, isa: Isa) -> Cell {
+                let [ih, hh, bias_ih, bias_hh] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
+                    .map(|name| file.f32s(&format!("{}.{name}_l0", $prefix)));
+                let [weight, bias] = ["weight", "bias"].map(|name| file.f32s(&format!("{}.{name}", $head)));
+                let lstm = LstmWeights::torch(&ih, &hh, $bias.then_some((&bias_ih, &bias_hh)));
+                Cell::with_isa(&lstm.with_head(&weight, $bias.then_some(&bias)), isa).expect("good weights")
+            }
+
+            #[test]
+            fn has_the_bits_of_the_loaded_cell_and_the_values_of_torch() {
+                let file = TensorFile::read(MODELS);
+                let golden = |name: &str| format!("{}.golden.{name}", stringify!($name));
+                let (xs, hs, ys) = (file.f32s(&golden("x")), file.f64s(&golden("h")), file.f64s(&golden("y")));
+                let xs = xs.as_chunks::<$input>().0;
+                assert!(xs.len() == 24 && hs.len() == 24 * $hidden && ys.len() == 24 * $out);
+                for isa in isas() {
+                    let (on_isa, loaded) = (Cell::baked_with_isa(isa).expect("it is there"), loaded(&file, isa));
+                    assert_eq!((on_isa.isa(), loaded.isa()), (isa, isa));
+                    let [mut a, mut b, mut c] = [Cell::zero_state(); 3];
+                    for (t, x) in xs.iter().enumerate() {
+                        let y = loaded.step_out(x, &mut a);
+                        for (cell, state) in [(&BAKED, &mut b), (&on_isa, &mut c)] {
+                            assert_same_bits(&cell.step_out(x, state), &y, format_args!("{isa}: y after step {t}"));
+                            assert_same_bits(state.h(), a.h(), format_args!("{isa}: h after step {t}"));
+                            assert_same_bits(state.c(), a.c(), format_args!("{isa}: c after step {t}"));
+                        }
+                        assert_within(a.h(), &hs[t * $hidden..][..$hidden], PROMISE, format_args!("h after step {t}"));
+                        assert_within(&y, &ys[t * $out..][..$out], PROMISE, format_args!("y after step {t}"));
+                    }
+                }
+            }
+        }
+    )* };
+}
+
+cases! {
+    amp: 1 16 1 true "amp.rec" "amp.lin",
+    tutorial: 10 20 2 true "tutorial.rec" "tutorial.lin",
+    plain: 3 5 1 false "plain.rec" "plain.lin",
+    odd: 7 39 17 true "odd.rec" "odd.lin",
+    groups: 2 53 1 true "groups.rec" "groups.lin",
+    f16: 2 9 1 true "f16.rec" "f16.lin",
+    bf16: 2 9 1 true "bf16.rec" "bf16.lin",
+    f64: 2 9 1 true "f64.rec" "f64.lin",
+}
+
+lstm_cell!(struct Root, in=4, hidden=6, out=2, weights="data/bake/root.safetensors");
+lstm_cell!(struct RootCell, in=4, hidden=6, weights="data/bake/root.safetensors");
+
+#[test]
+fn without_prefix_and_head_the_tensors_stand_at_the_root_and_in_linear() {
+    let file = TensorFile::read("bake/root.safetensors");
+    let [ih, hh, bias_ih, bias_hh, weight] =
+        ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "linear.weight"].map(|name| file.f32s(name));
+    let lstm = LstmWeights::torch(&ih, &hh, Some((&bias_ih, &bias_hh)));
+    // This Linear was made with bias=False.
+    let loaded = Root::new(&lstm.with_head(&weight, None)).expect("good weights");
+    let [mut a, mut b, mut c] = [Root::zero_state(); 3];
+    for x in [[1.0, -2.0, 3.0, -4.0], [0.5; 4]] {
+        assert_same_bits(&Root::baked().step_out(&x, &mut a), &loaded.step_out(&x, &mut b), "y");
+        assert_same_bits(RootCell::baked().step(&x, &mut c), a.h(), "h of the cell without a head");
+    }
+}
+
+#[test]
+fn a_baked_cell_says_what_it_runs_on() {
+    static CELL: Root = Root::baked();
+    assert_eq!(Some(CELL.isa()), Isa::available().last());
+    assert_eq!(CELL.clone().isa(), CELL.isa());
+    for &isa in Isa::ALL {
+        match Root::baked_with_isa(isa) {
+            Ok(cell) => assert!(isa.is_available() && cell.isa() == isa),
+            Err(error) => assert!(!isa.is_available() && error == Error::IsaUnavailable { isa }),
+        }
+    }
+}
+
+/// A static that code initialises, or that holds an address, lies in memory that is written to at some time.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_baked_cell_lies_in_the_read_only_part_of_the_program_file() {
+    static CELL: Root = Root::baked();
+    let address = &raw const CELL as usize;
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux has it");
+    let holds = |line: &&str| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+        (start..end).contains(&address).then_some(())
+    };
+    let line = maps.lines().find(|line| holds(line).is_some()).expect("a mapping for each address");
+    assert!(line.contains(" r--p ") && line.contains('/'), "{line}");
+    assert!(size_of::<Root>() >= 4 * 6 * (1 + 4 + 6) * 4, "the weights are inside");
+}

@@ -1,0 +1,4 @@
+// A weight of the head is NaN.
+lstm_kernels::lstm_cell!(in=1, hidden=2, out=1, weights = "bake/bad.safetensors", prefix = "good", head = "lin_nan");
+
+fn main() {}

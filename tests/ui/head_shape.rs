@@ -1,0 +1,4 @@
+// The head is one for three units.
+lstm_kernels::lstm_cell!(in=1, hidden=2, out=1, weights = "bake/bad.safetensors", prefix = "good", head = "lin_shape");
+
+fn main() {}
