@@ -47,14 +47,18 @@ use crate::layout::{GROUP_LINES, Line};
 use crate::simd::{Op, Section, Simd, Split, Vector};
 use crate::state::State;
 
-/// Writes a loop over `0..$count`, a constant of at most 12, out: the arrays that it indexes can then live in
-/// registers, which a loop would leave to the compiler's luck. (Nor closures, as in `array::map`: a closure's body is
-/// not certain to be inlined, and outside of the kernel it would be compiled without the instruction set.)
+/// Writes a loop over `0..$count`, a constant of at most 12 (`each_of_4`: of at most 4), out: the arrays that it indexes
+/// can then live in registers, which a loop would leave to the compiler's luck. (Nor closures, as in `array::map`: a
+/// closure's body is not certain to be inlined, and outside of the kernel it would be compiled without the
+/// instruction set.)
 macro_rules! each {
     ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
     (@ $n:ident $count:expr => $body:block, $($index:literal)*) => {
         $( if const { $index < $count } { let $n: usize = $index; $body } )*
     };
+}
+macro_rules! each_of_4 {
+    ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3) };
 }
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
@@ -90,29 +94,34 @@ pub(crate) fn step<S, E, const I: usize, const H: usize, const HP: usize, const 
     if HP == LAST * 4 {
         // One group: nothing reads h after its sums, so the new h may overwrite it at once.
         let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, states.each_ref().map(State::h));
-        each!(t < T => {
+        for t in 0..T {
             let (h, c) = states[t].lanes_mut();
             if const { T == 1 && LAST <= 5 } {
                 activate::<S, LAST, true>(simd, &z[t], h, c);
             } else {
                 activate::<S, LAST, false>(simd, &z[t], h, c);
             }
-        });
+        }
     } else {
         let mut next = [[0.0; HP]; T];
         let mut first = 0;
         for (bias, group) in bias.chunks_exact(GROUP_LINES).zip(full.chunks_exact((I + H) * GROUP_LINES)) {
             let z = sums::<S, E, I, H, GROUP_LINES, T>(simd, bias, group, x, states.each_ref().map(State::h));
-            each!(t < T => {
-                activate::<S, GROUP_LINES, false>(simd, &z[t], &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
-            });
+            for t in 0..T {
+                activate::<S, GROUP_LINES, false>(
+                    simd,
+                    &z[t],
+                    &mut next[t][first..],
+                    &mut states[t].lanes_mut().1[first..],
+                );
+            }
             first += GROUP_LINES * 4;
         }
         let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, states.each_ref().map(State::h));
-        each!(t < T => {
+        for t in 0..T {
             activate::<S, LAST, false>(simd, &z[t], &mut next[t][first..], &mut states[t].lanes_mut().1[first..]);
             *states[t].lanes_mut().0 = next[t];
-        });
+        }
     }
 }
 
@@ -127,36 +136,31 @@ fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, con
 ) -> [[S::Row; R]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); R]; T];
     let (w_ih, w_hh) = columns.split_at(I * R);
-    // A loop would leave it to the compiler to see that `out` can live in registers.
-    macro_rules! tiles {
-        ($($first:literal)*) => { $( tiles!(@ $first 1); tiles!(@ $first 2); tiles!(@ $first 3); tiles!(@ $first 4); )* };
-        (@ $first:literal $lines:literal) => {
-            if const { tile_lines(S::ACCUMULATORS, R, T, $first) == $lines } {
-                simd.section(Tile::<S, E, I, H, R, $lines, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut out });
-            }
+    if const { chains(H, R) * R * T <= S::ACCUMULATORS } {
+        Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
+        return out;
+    }
+    // Several tiles are functions of their own: inlined, they would take the compiler half a minute.
+    macro_rules! tile {
+        ($lines:expr, $first:expr, $($n:literal)*) => {
+            $( if const { $lines == $n } {
+                simd.outline(Tile::<S, E, I, H, R, $n, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut out });
+            } )*
         };
     }
-    if const { chains(H, R) * R * T <= S::ACCUMULATORS } {
-        simd.section(Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out });
-    } else {
-        tiles!(0 1 2 3 4 5 6 7 8 9 10 11);
+    for first in (0..R - R % tile_lines(S::ACCUMULATORS, T)).step_by(tile_lines(S::ACCUMULATORS, T)) {
+        tile!(tile_lines(S::ACCUMULATORS, T), first, 1 2 3 4);
     }
+    tile!(R % tile_lines(S::ACCUMULATORS, T), R - R % tile_lines(S::ACCUMULATORS, T), 1 2 3);
     out
 }
 
-/// Lines of the tile that starts at line `first` of `lines`; 0 if none does.
-const fn tile_lines(accumulators: usize, lines: usize, streams: usize, first: usize) -> usize {
-    let most = match accumulators / streams {
+/// Lines in a tile for `streams` streams.
+const fn tile_lines(accumulators: usize, streams: usize) -> usize {
+    match accumulators / streams {
         0 => 1,
         fit @ 1..4 => fit,
         _ => 4,
-    };
-    if first >= lines || !first.is_multiple_of(most) {
-        0
-    } else if lines - first < most {
-        lines - first
-    } else {
-        most
     }
 }
 
@@ -182,7 +186,7 @@ where
         let Self { first, bias, w_ih, w_hh, x, h, out } = self;
         let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
         let mut z = [[S::Row::splat(simd, 0.0); N]; T];
-        each!(t < T => {
+        each_of_4!(t < T => {
             (xs[t], hs[t]) = (x[t], h[t]);
             each!(n < N => { z[t][n] = S::Row::load(simd, &bias[first + n].0); });
         });
@@ -198,7 +202,7 @@ where
             2 => add::<S, E, N, T, 2>(simd, &mut z, h),
             _ => add::<S, E, N, T, 4>(simd, &mut z, h),
         }
-        each!(t < T => { each!(n < N => { out[t][first + n] = z[t][n]; }); });
+        each_of_4!(t < T => { each!(n < N => { out[t][first + n] = z[t][n]; }); });
     }
 }
 
@@ -239,7 +243,7 @@ fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     }
     for (columns, start) in columns.chunks(BLOCK * stride).zip((0..).step_by(BLOCK)) {
         let mut inputs = part.inputs;
-        each!(t < T => {
+        each_of_4!(t < T => {
             let Some(block) = part.inputs[t].get(start..start + columns.len() / stride) else { return };
             inputs[t] = block;
         });
@@ -256,8 +260,32 @@ pub(crate) fn block<S: Simd, E: Element, const N: usize, const T: usize, const C
     start: [[S::Row; N]; T],
     part: Part<'_, E, T>,
 ) -> [[S::Row; N]; T] {
+    let mut sum = start;
+    simd.section(Block::<S, E, N, T, C> { sum: &mut sum, part });
+    sum
+}
+
+/// See [`block`].
+struct Block<'a, S: Simd, E: Element, const N: usize, const T: usize, const C: usize> {
+    sum: &'a mut [[S::Row; N]; T],
+    part: Part<'a, E, T>,
+}
+
+impl<S: Simd, E: Element, const N: usize, const T: usize, const C: usize> Section<S> for Block<'_, S, E, N, T, C> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        *self.sum = chained::<S, E, N, T, C>(simd, *self.sum, self.part);
+    }
+}
+
+/// As many of the `C` chains together as the registers hold.
+#[inline(always)]
+fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
+    simd: S,
+    start: [[S::Row; N]; T],
+    part: Part<'_, E, T>,
+) -> [[S::Row; N]; T] {
     let zero = [[S::Row::splat(simd, 0.0); N]; T];
-    // As many chains together as the registers hold.
     let together = S::ACCUMULATORS / (N * T);
     if C == 1 {
         pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
@@ -286,7 +314,7 @@ pub(crate) fn join<S: Simd, const N: usize, const T: usize>(
     mut a: [[S::Row; N]; T],
     b: [[S::Row; N]; T],
 ) -> [[S::Row; N]; T] {
-    each!(t < T => { each!(n < N => { a[t][n] = a[t][n].add(simd, b[t][n]); }); });
+    each_of_4!(t < T => { each!(n < N => { a[t][n] = a[t][n].add(simd, b[t][n]); }); });
     a
 }
 
@@ -303,22 +331,22 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; G];
     chains[0] = start;
     let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
-    each!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
+    each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
     let mut rounds = columns.chunks_exact(stride * C);
     // One stream: a count that the compiler does not know keeps the loop.
     let most = if const { T == 1 } { black_box(usize::MAX) } else { usize::MAX };
     for (k, round) in rounds.by_ref().take(most).enumerate() {
-        each!(g < G => {
+        each_of_4!(g < G => {
             let mut x = [0.0; T];
-            each!(t < T => { x[t] = blocks[t][k][chain + g]; });
+            each_of_4!(t < T => { x[t] = blocks[t][k][chain + g]; });
             column::<S, E, N, T>(simd, &mut chains[g], &round[(chain + g) * stride + first..], x);
         });
     }
     let rest = rounds.remainder();
-    each!(g < G => {
+    each_of_4!(g < G => {
         if rest.len() > (chain + g) * stride {
             let mut x = [0.0; T];
-            each!(t < T => { x[t] = rests[t][chain + g]; });
+            each_of_4!(t < T => { x[t] = rests[t][chain + g]; });
             column::<S, E, N, T>(simd, &mut chains[g], &rest[(chain + g) * stride + first..], x);
         }
     });
@@ -341,11 +369,11 @@ fn column<S: Simd, E: Element, const N: usize, const T: usize>(
     x: [f32; T],
 ) {
     let mut broadcast = [S::Row::splat(simd, 0.0); T];
-    each!(t < T => { broadcast[t] = S::Row::splat(simd, x[t]); });
+    each_of_4!(t < T => { broadcast[t] = S::Row::splat(simd, x[t]); });
     let column = &column[..N];
     each!(n < N => {
         let line = E::load(simd, &column[n]);
-        each!(t < T => { chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]); });
+        each_of_4!(t < T => { chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]); });
     });
 }
 
@@ -493,8 +521,8 @@ fn update<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     let half = quotient::<S, V, N, FAST>(simd, cell, &P_HALF);
     let output = o.above.mul(simd, half.x).mul(simd, half.p).div(simd, o.below.mul(simd, half.q));
 
-    cell.zero_where_tiny(simd).store(simd, c);
-    output.store(simd, h);
+    cell.zero_where_tiny(simd, cell).store(simd, c);
+    output.zero_where_tiny(simd, cell).store(simd, h);
 }
 
 /// One step of one stream.

@@ -50,7 +50,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
         #visibility type #state = #state_type;
 
         #[automatically_derived]
-        #[allow(dead_code)]
+        #[allow(dead_code, clippy::self_named_constructors)] // `baked` of a struct `Baked`
         impl #name {
             /// The number of inputs.
             pub const INPUT: usize = #input;

@@ -37,6 +37,9 @@ pub trait Simd: Copy {
     /// Runs `op` with the instruction set enabled for all that is inlined into it.
     fn enter<O: Op>(self, op: O);
 
+    /// Runs a part of a kernel as a function of its own.
+    fn outline<F: Section<Self>>(self, section: F);
+
     /// Runs a part of a kernel that may be a function of its own: inlined, unless that makes it slow to compile.
     #[inline(always)]
     fn section<F: Section<Self>>(self, section: F) {
@@ -96,8 +99,8 @@ pub trait Vector<S, const N: usize>: Copy {
     /// [`clamp`](Self::clamp)ed x and its square plus `bias`. The square need not wait for the clamp: one operation
     /// more, one latency less.
     fn clamped_square(self, simd: S, limit: f32, bias: f32) -> (Self, Self);
-    /// Lanes whose magnitude is below [`TINY`] become +0; the others stay, NaN too.
-    fn zero_where_tiny(self, simd: S) -> Self;
+    /// Lanes in which `|reference| < TINY` become +0; the others stay. A NaN reference counts as large.
+    fn zero_where_tiny(self, simd: S, reference: Self) -> Self;
 }
 
 /// `limit^2 + bias`, rounded once: the largest of [`Vector::clamped_square`], where that clamps the square itself.
@@ -178,8 +181,8 @@ macro_rules! pair {
                 (Self([a.0, b.0]), Self([a.1, b.1]))
             }
             #[inline(always)]
-            fn zero_where_tiny(self, simd: S) -> Self {
-                Self([self.0[0].zero_where_tiny(simd), self.0[1].zero_where_tiny(simd)])
+            fn zero_where_tiny(self, simd: S, reference: Self) -> Self {
+                Self([self.0[0].zero_where_tiny(simd, reference.0[0]), self.0[1].zero_where_tiny(simd, reference.0[1])])
             }
         }
     };

@@ -5,12 +5,24 @@ use core::arch::aarch64::float32x4_t;
 use pulp::aarch64::Neon;
 use pulp::cast;
 
-use super::{Op, Pair, Simd, TINY, Vector};
+use super::{Op, Pair, Section, Simd, TINY, Vector};
 
 /// Lets `pulp` run an [`Op`].
 struct Call<O>(Neon, O);
 
 impl<O: Op> pulp::NullaryFnOnce for Call<O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.1.run(self.0);
+    }
+}
+
+/// Lets `pulp` run a [`Section`].
+struct Outline<F>(Neon, F);
+
+impl<F: Section<Neon>> pulp::NullaryFnOnce for Outline<F> {
     type Output = ();
 
     #[inline(always)]
@@ -31,6 +43,11 @@ impl Simd for Neon {
     #[inline(always)]
     fn enter<O: Op>(self, op: O) {
         self.vectorize(Call(self, op));
+    }
+
+    #[inline(always)]
+    fn outline<F: Section<Self>>(self, section: F) {
+        self.vectorize(Outline(self, section));
     }
 }
 
@@ -76,8 +93,8 @@ impl Vector<Neon, 4> for float32x4_t {
         (self.clamp(simd, limit), neon.vminq_f32(square, neon.vdupq_n_f32(super::square(limit, bias))))
     }
     #[inline(always)]
-    fn zero_where_tiny(self, simd: Neon) -> Self {
-        let tiny = simd.neon.vcaltq_f32(self, simd.neon.vdupq_n_f32(TINY));
+    fn zero_where_tiny(self, simd: Neon, reference: Self) -> Self {
+        let tiny = simd.neon.vcaltq_f32(reference, simd.neon.vdupq_n_f32(TINY));
         let bits = simd.neon.vreinterpretq_u32_f32(self);
         simd.neon.vreinterpretq_f32_u32(simd.neon.vbicq_u32(bits, tiny))
     }

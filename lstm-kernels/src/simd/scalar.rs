@@ -19,6 +19,11 @@ impl Simd for Scalar {
         op.run(self);
     }
 
+    #[inline(never)]
+    fn outline<F: Section<Self>>(self, section: F) {
+        section.run(self);
+    }
+
     /// A function of its own: an emulated fma is ten instructions for each lane, and inlined into every cell's
     /// kernels they would take seconds to compile.
     #[inline(never)]
@@ -81,8 +86,13 @@ impl Vector<Scalar, 4> for [f32; 4] {
         (x, x.mul_add(simd, x, [bias; 4]))
     }
     #[inline(always)]
-    fn zero_where_tiny(self, _: Scalar) -> Self {
-        [flush(self[0]), flush(self[1]), flush(self[2]), flush(self[3])]
+    fn zero_where_tiny(self, _: Scalar, reference: Self) -> Self {
+        [
+            flush(self[0], reference[0]),
+            flush(self[1], reference[1]),
+            flush(self[2], reference[2]),
+            flush(self[3], reference[3]),
+        ]
     }
 }
 
@@ -98,8 +108,8 @@ fn clamp(value: f32, limit: f32) -> f32 {
 }
 
 #[inline(always)]
-fn flush(value: f32) -> f32 {
-    if value.abs() < TINY { 0.0 } else { value }
+fn flush(value: f32, reference: f32) -> f32 {
+    if reference.abs() < TINY { 0.0 } else { value }
 }
 
 /// `a * b + c`, rounded once, to nearest even.

@@ -5,12 +5,24 @@ use core::arch::x86_64::{__m128, __m256, __m512, _CMP_LT_OQ, _CMP_NLT_UQ};
 use pulp::cast;
 use pulp::x86::{V3, V4};
 
-use super::{Op, Pair, Simd, Split, TINY, Vector};
+use super::{Op, Pair, Section, Simd, Split, TINY, Vector};
 
 /// Lets `pulp` run an [`Op`].
 struct Call<S, O>(S, O);
 
 impl<S: Simd, O: Op> pulp::NullaryFnOnce for Call<S, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.1.run(self.0);
+    }
+}
+
+/// Lets `pulp` run a [`Section`].
+struct Outline<S, F>(S, F);
+
+impl<S, F: Section<S>> pulp::NullaryFnOnce for Outline<S, F> {
     type Output = ();
 
     #[inline(always)]
@@ -32,6 +44,11 @@ impl Simd for V3 {
     fn enter<O: Op>(self, op: O) {
         self.vectorize(Call(self, op));
     }
+
+    #[inline(always)]
+    fn outline<F: Section<Self>>(self, section: F) {
+        self.vectorize(Outline(self, section));
+    }
 }
 
 impl Simd for V4 {
@@ -46,6 +63,11 @@ impl Simd for V4 {
     #[inline(always)]
     fn enter<O: Op>(self, op: O) {
         self.vectorize(Call(self, op));
+    }
+
+    #[inline(always)]
+    fn outline<F: Section<Self>>(self, section: F) {
+        self.vectorize(Outline(self, section));
     }
 }
 
@@ -65,7 +87,7 @@ impl Split<__m128> for __m256 {
 
 macro_rules! vector {
     ($token:ty, $vector:ty, $lanes:literal, $base:ident, $fma:ident, $splat:ident, $add:ident, $mul:ident, $div:ident, $mul_add:ident,
-     $min:ident, $max:ident, |$simd:ident, $value:ident| $zero:expr) => {
+     $min:ident, $max:ident, |$simd:ident, $value:ident, $reference:ident| $zero:expr) => {
         impl Vector<$token, $lanes> for $vector {
             #[inline(always)]
             fn splat(simd: $token, value: f32) -> Self {
@@ -110,7 +132,7 @@ macro_rules! vector {
                 (<Self as Vector<$token, $lanes>>::clamp(self, simd, limit), square)
             }
             #[inline(always)]
-            fn zero_where_tiny(self, $simd: $token) -> Self {
+            fn zero_where_tiny(self, $simd: $token, $reference: Self) -> Self {
                 let $value = self;
                 $zero
             }
@@ -131,8 +153,8 @@ vector!(
     _mm512_fmadd_ps,
     _mm512_min_ps,
     _mm512_max_ps,
-    |simd, value| {
-        let size = simd.avx512f._mm512_abs_ps(value);
+    |simd, value, reference| {
+        let size = simd.avx512f._mm512_abs_ps(reference);
         let keep = simd.avx512f._mm512_cmp_ps_mask::<_CMP_NLT_UQ>(size, simd.avx512f._mm512_set1_ps(TINY));
         simd.avx512f._mm512_maskz_mov_ps(keep, value)
     }
@@ -141,14 +163,14 @@ vector!(
 macro_rules! avx {
     ($($token:ty),*) => { $(
         vector!($token, __m256, 8, avx, fma, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps,
-            _mm256_min_ps, _mm256_max_ps, |simd, value| {
-                let size = simd.avx._mm256_andnot_ps(simd.avx._mm256_set1_ps(-0.0), value);
+            _mm256_min_ps, _mm256_max_ps, |simd, value, reference| {
+                let size = simd.avx._mm256_andnot_ps(simd.avx._mm256_set1_ps(-0.0), reference);
                 let tiny = simd.avx._mm256_cmp_ps::<_CMP_LT_OQ>(size, simd.avx._mm256_set1_ps(TINY));
                 simd.avx._mm256_andnot_ps(tiny, value)
             });
         vector!($token, __m128, 4, sse, fma, _mm_set1_ps, _mm_add_ps, _mm_mul_ps, _mm_div_ps, _mm_fmadd_ps,
-            _mm_min_ps, _mm_max_ps, |simd, value| {
-                let size = simd.sse._mm_andnot_ps(simd.sse._mm_set1_ps(-0.0), value);
+            _mm_min_ps, _mm_max_ps, |simd, value, reference| {
+                let size = simd.sse._mm_andnot_ps(simd.sse._mm_set1_ps(-0.0), reference);
                 let tiny = simd.sse._mm_cmplt_ps(size, simd.sse._mm_set1_ps(TINY));
                 simd.sse._mm_andnot_ps(tiny, value)
             });
