@@ -7,10 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bench_support::timing::time;
-use bench_support::{Tensors, inputs, largest_error};
-
-/// Different inputs, cycled.
-const INPUTS: usize = 1024;
+use bench_support::{INPUTS, Tensors, inputs, largest_error};
 
 macro_rules! sizes {
     ($budget:ident, $wanted:ident: $(($input:literal, $hidden:literal)),*) => { $({

@@ -4,6 +4,9 @@ pub mod limits;
 pub mod machine;
 pub mod timing;
 
+/// How many different inputs a benchmark cycles through.
+pub const INPUTS: usize = 1024;
+
 /// The cases of the record: input and hidden size.
 pub const SIZES: [(usize, usize); 11] = [
     (1, 8),

@@ -68,19 +68,19 @@ impl Width {
 
     /// The latency of one fused multiply-add, in nanoseconds.
     pub fn fma_latency(self) -> f64 {
-        time(BUDGET, || drop(black_box(self.run(FmaLatency)))).low / ROUNDS as f64
+        time(BUDGET, || _ = black_box(self.run(FmaLatency))).low / ROUNDS as f64
     }
 
     /// The latency of one division, in nanoseconds.
     pub fn div_latency(self) -> f64 {
-        time(BUDGET, || drop(black_box(self.run(DivLatency)))).low / ROUNDS as f64
+        time(BUDGET, || _ = black_box(self.run(DivLatency))).low / ROUNDS as f64
     }
 
     /// From a vector in a register through memory to one of its lanes in all lanes of another, in nanoseconds: what h
     /// takes from one step into the next.
     pub fn forward_latency(self) -> f64 {
         let mut memory = [0.0; 64];
-        let both = time(BUDGET, || drop(black_box(self.run(Forward(black_box(&mut memory)))))).low / ROUNDS as f64;
+        let both = time(BUDGET, || _ = black_box(self.run(Forward(black_box(&mut memory))))).low / ROUNDS as f64;
         both - self.fma_latency()
     }
 
@@ -91,7 +91,7 @@ impl Width {
         // A vector that straddles two cache lines costs two reads.
         let start = buffer.as_ptr().align_offset(64);
         let aligned = &buffer[start..start + len];
-        let ns = time(BUDGET, || drop(black_box(self.run(Read(black_box(aligned)))))).low;
+        let ns = time(BUDGET, || _ = black_box(self.run(Read(black_box(aligned))))).low;
         bytes as f64 / ns
     }
 }

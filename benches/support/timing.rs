@@ -19,18 +19,23 @@ pub struct Timing {
 
 /// Calls `step` for about `budget` and tells the time of one call.
 pub fn time(budget: Duration, mut step: impl FnMut()) -> Timing {
+    time_batches(budget, |calls| (0..calls).for_each(|_| step()))
+}
+
+/// As [`time`], for something that repeats a call itself as often as it is told.
+pub fn time_batches(budget: Duration, mut repeat: impl FnMut(usize)) -> Timing {
     let mut batch = |calls: usize| {
         let start = Instant::now();
-        for _ in 0..calls {
-            step();
-        }
+        repeat(calls);
         start.elapsed().as_nanos() as f64 / calls as f64
     };
-    let probe = batch(64).min(batch(64));
+    // A slow call shows in the first two; a fast one drowns in the clock until it is repeated.
+    let first = batch(1).min(batch(1));
+    let probe = if first < BATCH { batch(64).min(batch(64)) } else { first };
     let calls = ((BATCH / probe) as usize).max(1);
     let end = Instant::now() + budget;
     let mut times = vec![];
-    while times.len() < 9 || Instant::now() < end {
+    while times.len() < 3 || Instant::now() < end {
         times.push(batch(calls));
     }
     Timing { low: percentile(&mut times, 0.1), median: percentile(&mut times, 0.5) }
