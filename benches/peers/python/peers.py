@@ -100,8 +100,8 @@ class Torch:
         self.state = self.cell(x, self.state)
 
     def sequence(self, xs):
-        _, (h, _) = self.lstm(xs)
-        self.state = (h[0], None)
+        _, (h, c) = self.lstm(xs)
+        self.state = (h[0], c[0])
 
     def h(self):
         return self.state[0].numpy().ravel()
