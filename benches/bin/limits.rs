@@ -36,7 +36,10 @@ fn row(name: &str, all: &[Limits], value: impl Fn(&Limits) -> f64) {
 }
 
 fn table(limits: &Limits, name: &str, bound: impl Fn(&Limits, usize, usize) -> Bound) {
-    println!("\n{name}, {}: least ns\n\n| size | FMA | bandwidth | latency | bound |\n|---|---|---|---|---|", limits.isa);
+    println!(
+        "\n{name}, {}: least ns\n\n| size | FMA | bandwidth | latency | bound |\n|---|---|---|---|---|",
+        limits.isa
+    );
     for (input, hidden) in SIZES {
         let bound = bound(limits, input, hidden);
         let (ns, cause) = (bound.ns(), bound.cause());

@@ -8,19 +8,8 @@ pub mod timing;
 pub const INPUTS: usize = 1024;
 
 /// The cases of the record: input and hidden size.
-pub const SIZES: [(usize, usize); 11] = [
-    (1, 8),
-    (1, 16),
-    (1, 20),
-    (1, 32),
-    (1, 40),
-    (10, 20),
-    (32, 32),
-    (64, 64),
-    (128, 128),
-    (256, 256),
-    (512, 512),
-];
+pub const SIZES: [(usize, usize); 11] =
+    [(1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256), (512, 512)];
 
 /// A small deterministic source of random numbers (a 64-bit linear congruential generator).
 #[derive(Debug)]

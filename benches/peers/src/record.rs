@@ -129,9 +129,8 @@ impl Record {
         let other: Self = serde_json::from_str(&fs::read_to_string(path)?)?;
         self.machine.versions.extend(other.machine.versions);
         for mut figure in other.figures {
-            let same = |known: &&Figure| {
-                (known.case, known.input, known.hidden) == (figure.case, figure.input, figure.hidden)
-            };
+            let same =
+                |known: &&Figure| (known.case, known.input, known.hidden) == (figure.case, figure.input, figure.hidden);
             figure.bound = self.figures.iter().find(same).map_or(0.0, |known| known.bound);
             self.figures.push(figure);
         }

@@ -52,9 +52,8 @@ pub fn is_ours(engine: &str) -> bool {
 
 /// The fastest figure among these engines.
 fn find(record: &Record, case: Case, size: (usize, usize), among: impl Fn(&str) -> bool) -> Option<&Figure> {
-    let matches = |figure: &&Figure| {
-        figure.case == case && (figure.input, figure.hidden) == size && among(&figure.engine)
-    };
+    let matches =
+        |figure: &&Figure| figure.case == case && (figure.input, figure.hidden) == size && among(&figure.engine);
     record.figures.iter().filter(matches).min_by(|a, b| a.ns.total_cmp(&b.ns))
 }
 

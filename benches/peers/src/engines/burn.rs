@@ -20,7 +20,9 @@ impl Burn {
         let device = Device::flex();
         let mut lstm: Lstm = LstmConfig::new(input, hidden, true).init(&device);
         let forget = lstm.forget_gate.as_mut().ok_or("no forget gate")?;
-        for (gate, into) in [&mut lstm.input_gate, forget, &mut lstm.cell_gate, &mut lstm.output_gate].into_iter().enumerate() {
+        for (gate, into) in
+            [&mut lstm.input_gate, forget, &mut lstm.cell_gate, &mut lstm.output_gate].into_iter().enumerate()
+        {
             set(into, tensors, gate, input, hidden, &device);
         }
         Ok(Box::new(Self { lstm, state: None, device, input, hidden }))

@@ -14,8 +14,7 @@ impl Nexus {
     pub fn boxed(tensors: &Tensors, input: usize, hidden: usize) -> Fallible<Box<dyn Engine>> {
         let Tensors { weight_ih, weight_hh, bias_ih, bias_hh } = tensors;
         let head = vec![0.0; hidden];
-        let lstm =
-            TinyLstm::from_parts(input, hidden, 1, weight_ih, weight_hh, bias_ih, bias_hh, &head, &[0.0]);
+        let lstm = TinyLstm::from_parts(input, hidden, 1, weight_ih, weight_hh, bias_ih, bias_hh, &head, &[0.0]);
         Ok(Box::new(Self(lstm.map_err(|error| format!("{error:?}"))?)))
     }
 }

@@ -79,19 +79,7 @@ macro_rules! sizes {
     };
 }
 
-sizes!(
-    (1, 8),
-    (1, 16),
-    (1, 20),
-    (1, 32),
-    (1, 40),
-    (10, 20),
-    (32, 32),
-    (64, 64),
-    (128, 128),
-    (256, 256),
-    (512, 512),
-);
+sizes!((1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256), (512, 512),);
 
 /// All forms of this library.
 pub fn all(tensors: &Tensors, input: usize, hidden: usize) -> Vec<Box<dyn Engine>> {

@@ -53,8 +53,7 @@ impl Rten {
         let inputs: [ValueOrView<'_>; 3] = [x.into(), self.h.view().into(), self.c.view().into()];
         let inputs = loaded.inputs.into_iter().zip(inputs).collect();
         let [_, h_id, c_id] = loaded.outputs;
-        let outputs: [Value; 2] =
-            loaded.model.run_n(inputs, [h_id, c_id], None).expect("the model's shapes");
+        let outputs: [Value; 2] = loaded.model.run_n(inputs, [h_id, c_id], None).expect("the model's shapes");
         let [h, c] = outputs.map(|value| value.try_into().expect("f32 of three dimensions"));
         (self.h, self.c) = (h, c);
     }
