@@ -8,6 +8,8 @@
 //! it the run shows what a plain `cargo build --release` makes of them. `--merge` adds the figures of
 //! `python/peers.py`. Written are `NAME.md`, `NAME.json` and `NAME.svg` under `benches/results/`.
 //!
+//! `--quick` leaves out the sizes above 128 and takes fewer rounds.
+//!
 //! Each engine is fed as its documentation advises, on one thread. A step is one call with a new input, its state
 //! carried; a sequence is one call with 512 time steps, for those engines that have such a call.
 
@@ -50,7 +52,7 @@ fn main() -> Fallible<()> {
     let limits = Width::available().last().map(Limits::measure).ok_or("no vector unit that this program knows")?;
     let (rounds, slice) = if quick { (3, Duration::from_millis(4)) } else { (9, Duration::from_millis(15)) };
     let mut record = Record { machine: Machine::this(limits.clock), limits: (&limits).into(), figures: vec![] };
-    for (input, hidden) in SIZES {
+    for (input, hidden) in SIZES.into_iter().filter(|(_, hidden)| !quick || *hidden <= 128) {
         eprintln!("({input}, {hidden})");
         measure(&mut record.figures, &limits, (input, hidden), rounds, slice);
     }
