@@ -12,7 +12,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use bench_support::{Random, Tensors, fma_peak};
+use bench_support::machine::Width;
+use bench_support::{Random, Tensors};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use lstm_kernels::lstm::Input;
 use lstm_kernels::{Isa, Lstm, LstmConfig, LstmWeights, reference};
@@ -112,6 +113,11 @@ fn check(lstm: &Lstm, weights: &[LstmWeights<'_>], batch: usize) {
     for (found, expected) in found.iter().zip(&expected.output) {
         assert!((f64::from(*found) - expected).abs() <= 1e-6, "{}: {found} instead of {expected}", name(&config));
     }
+}
+
+/// GFLOP/s of one core with its widest vectors, two FLOP for each multiply-add.
+fn fma_peak() -> Option<f64> {
+    Width::available().last().map(|width| 2.0 * width.fma_per_ns())
 }
 
 fn print(figures: &[Figure], isa: Isa, peaks: [Option<f64>; 2]) {

@@ -8,12 +8,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bench_support::{PlainLoop, Tensors, inputs};
+use bench_support::{INPUTS, PlainLoop, Tensors, inputs};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use lstm_kernels::{Isa, reference};
-
-/// Different inputs, cycled.
-const INPUTS: usize = 1024;
 
 macro_rules! sizes {
     ($criterion:ident: $(($input:literal, $hidden:literal)),*) => { $({

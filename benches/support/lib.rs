@@ -1,9 +1,16 @@
 //! What the benchmarks share: random weights and inputs, the loop that a user would write by hand, and the machine's
 //! peak.
 
-mod peak;
+pub mod limits;
+pub mod machine;
+pub mod timing;
 
-pub use peak::fma_peak;
+/// How many different inputs a benchmark cycles through.
+pub const INPUTS: usize = 1024;
+
+/// The cases of the record: input and hidden size.
+pub const SIZES: [(usize, usize); 11] =
+    [(1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256), (512, 512)];
 
 /// A small deterministic source of random numbers (a 64-bit linear congruential generator).
 #[derive(Debug)]
@@ -59,6 +66,24 @@ impl Tensors {
 pub fn inputs<const I: usize>(rows: usize) -> Vec<[f32; I]> {
     let mut random = Random(7);
     (0..rows).map(|_| std::array::from_fn(|_| random.normal())).collect()
+}
+
+/// The largest difference between an engine and the f64 oracle over these inputs, from h = c = 0 on.
+pub fn largest_error<const I: usize, const H: usize>(
+    tensors: &Tensors,
+    xs: &[[f32; I]],
+    mut step: impl FnMut(&[f32; I]) -> [f32; H],
+) -> f64 {
+    let oracle = lstm_kernels::reference::Cell::new(&tensors.view(), I, H).expect("finite weights");
+    let (mut h, mut c) = ([0.0; H], [0.0; H]);
+    let mut largest = 0.0;
+    for x in xs {
+        oracle.step(&x.map(f64::from), &mut h, &mut c);
+        for (ours, exact) in step(x).iter().zip(&h) {
+            largest = f64::max(largest, (f64::from(*ours) - exact).abs());
+        }
+    }
+    largest
 }
 
 /// The cell as one writes it by hand: PyTorch's tensors as they are, column by column so that the compiler can
