@@ -32,15 +32,23 @@ impl Dense {
         self.outputs.div_ceil(16)
     }
 
-    /// The first `count` rows of y, of `outputs` elements each, with `sums` to work in.
+    /// The first `count` rows of y, `stride` apart, with `sums` to work in.
     #[inline(always)]
-    pub(crate) fn apply<S: Simd>(&self, simd: S, v: Rows<'_>, y: &mut [f32], sums: &mut [Line], count: usize) {
+    pub(crate) fn apply<S: Simd>(
+        &self,
+        simd: S,
+        v: Rows<'_>,
+        y: &mut [f32],
+        stride: usize,
+        sums: &mut [Line],
+        count: usize,
+    ) {
         let lines = self.lines();
         sums[..count * lines].fill(Line::ZERO);
         let mut rows = Sums { data: sums, stride: lines, first: 0 };
         add::<S, f32>(simd, &self.columns, lines, v, &mut rows, count);
-        for (y, sums) in y.chunks_exact_mut(self.outputs).zip(rows.data.chunks_exact(lines)).take(count) {
-            for (y, line) in y.chunks_mut(16).zip(sums) {
+        for (y, sums) in y.chunks_exact_mut(stride).zip(rows.data.chunks_exact(lines)).take(count) {
+            for (y, line) in y[..self.outputs].chunks_mut(16).zip(sums) {
                 y.copy_from_slice(&line.0[..y.len()]);
             }
         }

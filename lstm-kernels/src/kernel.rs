@@ -432,15 +432,17 @@ impl Op for Activate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { z, mut h, mut c } = self;
-        let (blocks, folded) = z.as_chunks::<4>();
-        for block in blocks {
-            (h, c) = gates::<S, 4>(simd, block, h, c);
-        }
-        match folded {
-            [a] => _ = gates::<S, 1>(simd, &[*a], h, c),
-            [a, b] => _ = gates::<S, 2>(simd, &[*a, *b], h, c),
-            [a, b, d] => _ = gates::<S, 3>(simd, &[*a, *b, *d], h, c),
-            _ => {}
+        // Two blocks at a time, which do not wait for each other.
+        for z in z.chunks(8) {
+            macro_rules! gates {
+                ($($r:literal)*) => { match z.len() {
+                    $( $r => if let Some(z) = z.first_chunk() {
+                        (h, c) = gates::<S, $r>(simd, z, h, c);
+                    }, )*
+                    _ => {}
+                } };
+            }
+            gates!(1 2 3 4 5 6 7 8);
         }
     }
 }
@@ -453,7 +455,11 @@ fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], h: &'a mut [f32], 
     each!(n < R => { rows[n] = S::Row::load(simd, &z[n].0); });
     let (h, h_rest) = h.split_at_mut(4 * R);
     let (c, c_rest) = c.split_at_mut(4 * R);
-    activate::<S, R, false>(simd, &rows, h, c);
+    if const { R <= 5 } {
+        activate::<S, R, true>(simd, &rows, h, c);
+    } else {
+        activate::<S, R, false>(simd, &rows, h, c);
+    }
     (h_rest, c_rest)
 }
 

@@ -1,7 +1,7 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
 //!
-//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. A tile of up to 4
+//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. A tile of up to 8
 //! lines and 4 rows is a function of its own for each size: few enough to compile, and each long enough for its call
 //! not to count. The tiles of a block of 64 columns by 4 lines, 16 KiB, go over all rows before the next block is
 //! read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time steps.
@@ -54,7 +54,7 @@ fn tiles<S: Simd, E: Element, const T: usize>(
     if rows.is_empty() {
         return;
     }
-    let most = usize::clamp(S::ACCUMULATORS / T, 1, 4);
+    let most = const { tile_lines::<S>(T) };
     let chains = chains(inputs.len, lines);
     for first in (0..lines).step_by(most) {
         for (columns, column) in columns.chunks(BLOCK * lines).zip((0..).step_by(BLOCK)) {
@@ -73,14 +73,25 @@ fn tiles<S: Simd, E: Element, const T: usize>(
                         _ => {}
                     } };
                     (@ $n:literal $c:literal) => {
-                        if const { $n <= S::ACCUMULATORS / T || $n == 1 } {
+                        if const { $n <= tile_lines::<S>(T) } {
                             simd.enter(Sized::<E, $n, T, $c>(tile));
                         }
                     };
                 }
-                enter!(1 2 3 4);
+                enter!(1 2 3 4 5 6 7 8);
             }
         }
+    }
+}
+
+/// Lines of a tile for `streams` rows: where the registers hold both chains of a group of 8 for one row, all of them,
+/// so that a group is read from end to end.
+const fn tile_lines<S: Simd>(streams: usize) -> usize {
+    match S::ACCUMULATORS / streams {
+        0 => 1,
+        fit @ 1..4 => fit,
+        16.. => 8,
+        _ => 4,
     }
 }
 

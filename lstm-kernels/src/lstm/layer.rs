@@ -79,11 +79,11 @@ pub(crate) struct Pass<'a> {
     pub(crate) reverse: bool,
     /// \[steps, batch, input\]
     pub(crate) x: &'a [f32],
-    /// \[batch, output\]
+    /// \[batch, padded(output)\]
     pub(crate) h: &'a mut [f32],
     /// \[batch, padded(hidden)\]
     pub(crate) c: &'a mut [f32],
-    /// \[batch, padded(hidden)\]: o tanh(c') of all groups, before it becomes h.
+    /// \[batch, padded(hidden)\]: o tanh(c'), before the projection makes h of it.
     pub(crate) next: &'a mut [f32],
     /// [`Layer::scratch_lines`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
@@ -136,32 +136,27 @@ impl Pass<'_> {
     fn step<S: Simd>(&mut self, simd: S, first: usize, n: usize) {
         let (layer, batch, time) = (self.layer, self.batch, first + n);
         let (hidden, output, lines) = (layer.sizes.hidden, layer.sizes.output(), layer.bias.len());
-        let (padded, active) = (layout::padded(hidden), self.active[time]);
+        let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.active[time]);
         let z = n * batch * lines;
         for (group_lines, line, _, w_hh) in layer.groups() {
-            let h = Rows { data: self.h, stride: output, len: output };
+            let h = Rows { data: self.h, stride: h_stride, len: output };
             let mut z = Sums { data: &mut self.z[z..], stride: lines, first: line };
             add::<S, f32>(simd, w_hh, group_lines, h, &mut z, active);
         }
-        let rows = self.next.chunks_exact_mut(padded).zip(self.c.chunks_exact_mut(padded));
-        for ((next, c), z) in rows.zip(self.z[z..].chunks_exact(lines)).take(active) {
-            simd.enter(Activate { z, h: next, c });
+        // All sums are made, so h may be overwritten.
+        let activated = if layer.projection.is_some() { &mut *self.next } else { &mut *self.h };
+        let rows = activated.chunks_exact_mut(padded).zip(self.c.chunks_exact_mut(padded));
+        for ((h, c), z) in rows.zip(self.z[z..].chunks_exact(lines)).take(active) {
+            simd.enter(Activate { z, h, c });
         }
-        match &layer.projection {
-            Some(dense) => {
-                let next = Rows { data: self.next, stride: padded, len: hidden };
-                let scratch = self.z.len() - batch * dense.lines();
-                dense.apply(simd, next, self.h, &mut self.z[scratch..], active);
-            }
-            None => {
-                for (h, next) in self.h.chunks_exact_mut(hidden).zip(self.next.chunks_exact(padded)).take(active) {
-                    h.copy_from_slice(&next[..hidden]);
-                }
-            }
+        if let Some(dense) = &layer.projection {
+            let next = Rows { data: self.next, stride: padded, len: hidden };
+            let scratch = self.z.len() - batch * dense.lines();
+            dense.apply(simd, next, self.h, h_stride, &mut self.z[scratch..], active);
         }
         let rows = self.out[time * batch * self.out_stride..].chunks_exact_mut(self.out_stride);
-        for (out, h) in rows.zip(self.h.chunks_exact(output)).take(active) {
-            out[self.out_first..][..output].copy_from_slice(h);
+        for (out, h) in rows.zip(self.h.chunks_exact(h_stride)).take(active) {
+            out[self.out_first..][..output].copy_from_slice(&h[..output]);
         }
     }
 }

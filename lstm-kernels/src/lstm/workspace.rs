@@ -21,7 +21,7 @@ pub struct Workspace {
     /// The layer's input \[steps, batch, size\], then its output; the batch sorted by length, longest first.
     x: Vec<f32>,
     y: Vec<f32>,
-    /// \[cells, batch, `h_size`\]
+    /// \[cells, batch, padded(`h_size`)\]
     h: Vec<f32>,
     /// \[cells, batch, padded(hidden)\]
     c: Vec<f32>,
@@ -53,9 +53,9 @@ impl Workspace {
     pub(super) fn prepare(&mut self, lstm: &Lstm, steps: usize, batch: usize) {
         self.reserve(lstm, steps, batch);
         let config = &lstm.config;
-        for (state, size) in [(&mut self.h, config.h_size()), (&mut self.c, layout::padded(config.hidden_size))] {
+        for (state, size) in [(&mut self.h, config.h_size()), (&mut self.c, config.hidden_size)] {
             state.clear();
-            state.resize(config.cells() * batch * size, 0.0);
+            state.resize(config.cells() * batch * layout::padded(size), 0.0);
         }
         self.order.clear();
         self.order.extend(0..batch);
@@ -111,7 +111,7 @@ impl Workspace {
         let place = n / batch * batch + self.order[n % batch];
         let range = |n: usize, stride: usize, len: usize| n * stride..n * stride + len;
         let (h, c) = (lstm.config.h_size(), lstm.config.hidden_size);
-        [(range(n, h, h), range(place, h, h)), (range(n, layout::padded(c), c), range(place, c, c))]
+        [h, c].map(|size| (range(n, layout::padded(size), size), range(place, size, size)))
     }
 
     /// One time step of a single layer; h is the output.
@@ -163,7 +163,7 @@ impl Workspace {
     /// A block of time steps, whose input lies in `x`, through all layers; leaves the output in `x`.
     fn layers(&mut self, lstm: &Lstm, first: usize, steps: usize, batch: usize) {
         let config = &lstm.config;
-        let (h_size, c_size) = (batch * config.h_size(), batch * layout::padded(config.hidden_size));
+        let [h_size, c_size] = [config.h_size(), config.hidden_size].map(|size| batch * layout::padded(size));
         for (cell, layer) in lstm.layers.iter().enumerate() {
             let direction = cell % config.directions();
             let pass = Pass {
