@@ -1,6 +1,6 @@
 //! Where each weight lies in the packed tensor.
 //!
-//! A kernel never sums across lanes: for each column k (the bias, then x, then h) it broadcasts one input and
+//! A kernel never sums across lanes: for each column k (of x, then of h; the bias is a column of its own, apart) it broadcasts one input and
 //! multiplies it by a *column* of all gates of all units, 16 lanes (one `Line`) at a time. So the packed
 //! tensor holds columns, cut into lines, in the order in which the kernel reads them.
 //!

@@ -20,13 +20,16 @@ use core::fmt;
 pub struct State<const H: usize, const HP: usize> {
     h: [f32; HP],
     c: [f32; HP],
+    /// Whether the next step goes over the weights of a large layer backwards, group by group: those that the step
+    /// before read last still lie in the cache.
+    backwards: bool,
 }
 
 impl<const H: usize, const HP: usize> State<H, HP> {
     /// The state at the start of a sequence, as PyTorch has it by default: h = c = 0.
     pub const fn zero() -> Self {
         const { assert!(HP == crate::layout::padded(H), "HP is H rounded up to a multiple of 4") };
-        Self { h: [0.0; HP], c: [0.0; HP] }
+        Self { h: [0.0; HP], c: [0.0; HP], backwards: false }
     }
 
     /// A given state, of shape \[H\] each.
@@ -59,6 +62,13 @@ impl<const H: usize, const HP: usize> State<H, HP> {
     #[inline]
     pub fn set_c(&mut self, c: &[f32; H]) {
         self.c[..H].copy_from_slice(c);
+    }
+
+    /// Which way to go over the groups of a layer: each call turns round.
+    #[inline(always)]
+    pub(crate) fn turn(&mut self) -> bool {
+        self.backwards = !self.backwards;
+        !self.backwards
     }
 
     /// All lanes of h and c, the padding included.

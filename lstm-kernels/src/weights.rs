@@ -211,6 +211,7 @@ impl<'a> LstmWeights<'a> {
     }
 
     /// `weight_hr`, empty without a projection.
+    #[cfg(feature = "alloc")]
     pub(crate) fn weight_hr(&self) -> &'a [f32] {
         self.weight_hr.unwrap_or_default()
     }

@@ -57,16 +57,18 @@ impl Layer {
         usize::min(self.chunk(batch), steps) * batch * self.bias.len() + projection
     }
 
-    /// The groups of the packed tensor: the number of lines, the first line in a row, x's columns and h's columns.
-    fn groups(&self) -> impl Iterator<Item = (usize, usize, &[Line], &[Line])> {
-        let last = self.columns.len() - self.sizes.columns() * layout::last_group(self.sizes.hidden);
-        let (full, last) = self.columns.split_at(last);
-        let groups = full.chunks_exact(self.sizes.columns() * GROUP_LINES).chain([last]);
-        groups.zip((0..).step_by(GROUP_LINES)).map(|(group, first)| {
-            let lines = group.len() / self.sizes.columns();
-            let (w_ih, w_hh) = group.split_at(self.sizes.input * lines);
-            (lines, first, w_ih, w_hh)
-        })
+    /// The number of groups of the packed tensor.
+    const fn groups(&self) -> usize {
+        (self.bias.len() - layout::last_group(self.sizes.hidden)) / GROUP_LINES + 1
+    }
+
+    /// A group: the number of lines, the first line in a row, x's columns and h's columns.
+    fn group(&self, n: usize) -> (usize, usize, &[Line], &[Line]) {
+        let first = n * GROUP_LINES;
+        let lines = if n + 1 < self.groups() { GROUP_LINES } else { self.bias.len() - first };
+        let group = &self.columns[self.sizes.columns() * first..][..self.sizes.columns() * lines];
+        let (w_ih, w_hh) = group.split_at(self.sizes.input * lines);
+        (lines, first, w_ih, w_hh)
     }
 }
 
@@ -121,7 +123,8 @@ impl Pass<'_> {
         }
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
         let all = self.active[first + len - 1] == batch;
-        for (group_lines, line, w_ih, _) in layer.groups() {
+        for group in 0..layer.groups() {
+            let (group_lines, line, w_ih, _) = layer.group(group);
             for n in 0..if all { 1 } else { len } {
                 let x = Rows { data: &self.x[(first + n) * batch * input..], stride: input, len: input };
                 let mut z = Sums { data: &mut self.z[n * batch * lines..], stride: lines, first: line };
@@ -138,7 +141,10 @@ impl Pass<'_> {
         let (hidden, output, lines) = (layer.sizes.hidden, layer.sizes.output(), layer.bias.len());
         let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.active[time]);
         let z = n * batch * lines;
-        for (group_lines, line, _, w_hh) in layer.groups() {
+        for group in 0..layer.groups() {
+            // Forwards and backwards in turn: what the step before read last is still in the cache.
+            let group = if time % 2 == 0 { group } else { layer.groups() - 1 - group };
+            let (group_lines, line, _, w_hh) = layer.group(group);
             let h = Rows { data: self.h, stride: h_stride, len: output };
             let mut z = Sums { data: &mut self.z[z..], stride: lines, first: line };
             add::<S, f32>(simd, w_hh, group_lines, h, &mut z, active);
