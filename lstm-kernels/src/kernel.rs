@@ -22,8 +22,8 @@
 //! **Registers.** Input k is broadcast once and multiplied with the lines of column k, straight from memory, into
 //! accumulators that stay in registers over all columns: no sum across lanes, no store in between. With AVX-512
 //! both chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 lines
-//! at a time, NEON likewise, and does one chain after the other: each line is still read just once. A block of 32
-//! units or more of a large layer makes a group of 8 lines, see [`layout`](crate::layout).
+//! at a time, NEON likewise, and does one chain after the other: each line is still read just once. Large
+//! layers are cut into groups of lines, see [`layout`](crate::layout).
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
@@ -58,7 +58,7 @@ use core::hint::black_box;
 
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
 use crate::element::Element;
-use crate::layout::{GROUP_LINES, Line};
+use crate::layout::{Line, group_lines};
 use crate::simd::{Op, Section, Simd, Split, Vector};
 use crate::state::State;
 
@@ -104,45 +104,62 @@ pub(crate) fn step<S, E, const I: usize, const H: usize, const HP: usize, const 
     S: Simd,
     E: Element,
 {
+    if const { HP > LAST * 4 && group_lines(H) == 4 } {
+        return groups::<S, E, I, H, HP, LAST, 4, T>(simd, weights, x, states);
+    }
+    if const { HP > LAST * 4 } {
+        return groups::<S, E, I, H, HP, LAST, 8, T>(simd, weights, x, states);
+    }
+    // One group: nothing reads h after its sums, so the new h may overwrite it at once.
+    let h = states.each_ref().map(State::h);
+    let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, weights.columns, x, h);
+    for t in 0..T {
+        let (h, c) = states[t].lanes_mut();
+        if const { T == 1 && LAST <= 5 } {
+            activate::<S, LAST, true>(simd, &z[t], h, c);
+        } else {
+            activate::<S, LAST, false>(simd, &z[t], h, c);
+        }
+    }
+}
+
+/// One step of a layer of several groups, of `G` lines but the last.
+#[inline(always)]
+fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const G: usize, const T: usize>(
+    simd: S,
+    weights: Weights<'_, E, I, H, LAST>,
+    x: [&[f32; I]; T],
+    states: &mut [State<H, HP>; T],
+) where
+    S: Simd,
+    E: Element,
+{
     let (bias, last_bias) = weights.bias.split_at(weights.bias.len() - LAST);
     let (full, last) = weights.columns.split_at(weights.columns.len() - (I + H) * LAST);
-    if HP == LAST * 4 {
-        // One group: nothing reads h after its sums, so the new h may overwrite it at once.
-        let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, states.each_ref().map(State::h));
-        for t in 0..T {
-            let (h, c) = states[t].lanes_mut();
-            if const { T == 1 && LAST <= 5 } {
-                activate::<S, LAST, true>(simd, &z[t], h, c);
-            } else {
-                activate::<S, LAST, false>(simd, &z[t], h, c);
+    let mut next = [[0.0; HP]; T];
+    let count = bias.len() / G;
+    let backwards = states[0].turn();
+    for n in 0..=count {
+        let n = if backwards { count - n } else { n };
+        let first = n * G * 4;
+        let h = states.each_ref().map(State::h);
+        if n < count {
+            let (bias, group) = (&bias[n * G..][..G], &full[n * (I + H) * G..][..(I + H) * G]);
+            let z = sums::<S, E, I, H, G, T>(simd, bias, group, x, h);
+            for t in 0..T {
+                let c = &mut states[t].lanes_mut().1[first..];
+                activate::<S, G, false>(simd, &z[t], &mut next[t][first..], c);
+            }
+        } else {
+            let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, h);
+            for t in 0..T {
+                let c = &mut states[t].lanes_mut().1[first..];
+                activate::<S, LAST, false>(simd, &z[t], &mut next[t][first..], c);
             }
         }
-    } else {
-        let mut next = [[0.0; HP]; T];
-        let (groups, group_lines) = (bias.len() / GROUP_LINES, (I + H) * GROUP_LINES);
-        let backwards = states[0].turn();
-        for n in 0..=groups {
-            let n = if backwards { groups - n } else { n };
-            let first = n * GROUP_LINES * 4;
-            let h = states.each_ref().map(State::h);
-            if n < groups {
-                let (bias, group) = (&bias[n * GROUP_LINES..][..GROUP_LINES], &full[n * group_lines..][..group_lines]);
-                let z = sums::<S, E, I, H, GROUP_LINES, T>(simd, bias, group, x, h);
-                for t in 0..T {
-                    let c = &mut states[t].lanes_mut().1[first..];
-                    activate::<S, GROUP_LINES, false>(simd, &z[t], &mut next[t][first..], c);
-                }
-            } else {
-                let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, h);
-                for t in 0..T {
-                    let c = &mut states[t].lanes_mut().1[first..];
-                    activate::<S, LAST, false>(simd, &z[t], &mut next[t][first..], c);
-                }
-            }
-        }
-        for t in 0..T {
-            *states[t].lanes_mut().0 = next[t];
-        }
+    }
+    for t in 0..T {
+        *states[t].lanes_mut().0 = next[t];
     }
 }
 

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::dense::Dense;
 use crate::kernel::Activate;
-use crate::layout::{self, GROUP_LINES, Line};
+use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd};
 use crate::weights::{LstmWeights, Sizes};
@@ -59,13 +59,14 @@ impl Layer {
 
     /// The number of groups of the packed tensor.
     const fn groups(&self) -> usize {
-        (self.bias.len() - layout::last_group(self.sizes.hidden)) / GROUP_LINES + 1
+        (self.bias.len() - layout::last_group(self.sizes.hidden)) / layout::group_lines(self.sizes.hidden) + 1
     }
 
     /// A group: the number of lines, the first line in a row, x's columns and h's columns.
     fn group(&self, n: usize) -> (usize, usize, &[Line], &[Line]) {
-        let first = n * GROUP_LINES;
-        let lines = if n + 1 < self.groups() { GROUP_LINES } else { self.bias.len() - first };
+        let group_lines = layout::group_lines(self.sizes.hidden);
+        let first = n * group_lines;
+        let lines = if n + 1 < self.groups() { group_lines } else { self.bias.len() - first };
         let group = &self.columns[self.sizes.columns() * first..][..self.sizes.columns() * lines];
         let (w_ih, w_hh) = group.split_at(self.sizes.input * lines);
         (lines, first, w_ih, w_hh)
