@@ -95,7 +95,7 @@ impl<E: Element, const I: usize, const H: usize, const LAST: usize> Clone for We
 
 /// One step of `T` streams.
 #[inline(always)]
-pub(crate) fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>(
+fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>(
     simd: S,
     weights: Weights<'_, E, I, H, LAST>,
     x: [&[f32; I]; T],
@@ -194,7 +194,7 @@ fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, con
 }
 
 /// Lines in a tile for `streams` streams.
-const fn tile_lines(accumulators: usize, streams: usize) -> usize {
+pub(crate) const fn tile_lines(accumulators: usize, streams: usize) -> usize {
     match accumulators / streams {
         0 => 1,
         fit @ 1..4 => fit,
@@ -417,12 +417,7 @@ fn column<S: Simd, E: Element, const N: usize, const T: usize>(
 
 /// Applies the gates of one group to its units' h and c, which start at the slices' beginning.
 #[inline(always)]
-pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
-    simd: S,
-    z: &[S::Row; R],
-    h: &mut [f32],
-    c: &mut [f32],
-) {
+fn activate<S: Simd, const R: usize, const FAST: bool>(simd: S, z: &[S::Row; R], h: &mut [f32], c: &mut [f32]) {
     simd.section(Gates::<S, R, FAST> { z, h, c });
 }
 
@@ -506,7 +501,7 @@ type Rest<'a> = (&'a mut [f32], &'a mut [f32]);
 
 /// The gates of 16 units, a line each.
 #[inline(always)]
-pub(crate) fn units_16<'a, S: Simd, const FAST: bool>(
+fn units_16<'a, S: Simd, const FAST: bool>(
     simd: S,
     [i, f, g, o]: [Ratio<S::Row>; 4],
     h: &'a mut [f32],
@@ -522,7 +517,7 @@ pub(crate) fn units_16<'a, S: Simd, const FAST: bool>(
 
 /// The gates of 8 units: two lines, i and f, g and o.
 #[inline(always)]
-pub(crate) fn units_8<'a, S: Simd, const FAST: bool>(
+fn units_8<'a, S: Simd, const FAST: bool>(
     simd: S,
     [i_f, g_o]: [Ratio<S::Row>; 2],
     h: &'a mut [f32],
@@ -539,7 +534,7 @@ pub(crate) fn units_8<'a, S: Simd, const FAST: bool>(
 
 /// The gates of 4 units: one line.
 #[inline(always)]
-pub(crate) fn units_4<S: Simd, const FAST: bool>(simd: S, all: Ratio<S::Row>, h: &mut [f32], c: &mut [f32]) {
+fn units_4<S: Simd, const FAST: bool>(simd: S, all: Ratio<S::Row>, h: &mut [f32], c: &mut [f32]) {
     let (Some(h4), Some(c4)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
     let (sigmoid, tanh) = (all.sigmoid(simd).split(), all.tanh(simd).split());
     let ([i, f], [_, o]) = (sigmoid[0].split(), sigmoid[1].split());
@@ -594,7 +589,7 @@ pub(crate) struct StepBatch<'a, E: Element, const I: usize, const H: usize, cons
 
 /// Streams that a kernel steps together. With the 32 registers of AVX-512 four gain at every size. With fewer
 /// they do not in the middle, from (1, 12) to (10, 20): there one stream alone keeps the units busy (measured).
-pub(crate) const fn streams(accumulators: usize, lines: usize) -> usize {
+const fn streams(accumulators: usize, lines: usize) -> usize {
     if accumulators < 24 && 3 <= lines && lines <= 5 { 1 } else { 4 }
 }
 

@@ -7,7 +7,7 @@
 //! read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time steps.
 
 use crate::element::Element;
-use crate::kernel::{BLOCK, Part, block, chains, join};
+use crate::kernel::{self, BLOCK, Part, block, chains, join};
 use crate::layout::Line;
 use crate::simd::{Op, Simd, Vector};
 
@@ -84,15 +84,10 @@ fn tiles<S: Simd, E: Element, const T: usize>(
     }
 }
 
-/// Lines of a tile for `streams` rows: where the registers hold both chains of a group of 8 for one row, all of them,
-/// so that a group is read from end to end.
-const fn tile_lines<S: Simd>(streams: usize) -> usize {
-    match S::ACCUMULATORS / streams {
-        0 => 1,
-        fit @ 1..4 => fit,
-        16.. => 8,
-        _ => 4,
-    }
+/// Lines of a tile of `rows` rows: those of a step, but all 8 of a group where the registers hold its chains, so that the
+/// group is read from end to end.
+const fn tile_lines<S: Simd>(rows: usize) -> usize {
+    if S::ACCUMULATORS / rows >= 16 { 8 } else { kernel::tile_lines(S::ACCUMULATORS, rows) }
 }
 
 /// At most [`BLOCK`] columns, and where in them and in the rows a tile starts.

@@ -25,7 +25,7 @@ pub struct Workspace {
     h: Vec<f32>,
     /// \[cells, batch, padded(hidden)\]
     c: Vec<f32>,
-    /// \[batch, padded(hidden)\]
+    /// \[batch, padded(hidden)\] if there is a projection
     next: Vec<f32>,
     z: Vec<Line>,
     /// The streams by length.
@@ -66,10 +66,11 @@ impl Workspace {
         let config = &lstm.config;
         let block = block(lstm, steps, batch);
         let width = usize::max(config.input_size, config.output_size());
-        let padded = layout::padded(config.hidden_size);
         grow(&mut self.x, block * batch * width, 0.0);
         grow(&mut self.y, block * batch * width, 0.0);
-        grow(&mut self.next, batch * padded, 0.0);
+        if config.proj_size > 0 {
+            grow(&mut self.next, batch * layout::padded(config.hidden_size), 0.0);
+        }
         let scratch = lstm.layers.iter().map(|layer| layer.scratch_lines(block, batch)).max().unwrap_or(0);
         grow(&mut self.z, scratch, Line::ZERO);
         grow(&mut self.active, steps, 0);

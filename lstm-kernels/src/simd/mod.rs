@@ -58,6 +58,34 @@ pub trait Section<S> {
     fn run(self, simd: S);
 }
 
+/// Lets `pulp` run an [`Op`].
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+struct Call<S, O>(S, O);
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+impl<S: Simd, O: Op> pulp::NullaryFnOnce for Call<S, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.1.run(self.0);
+    }
+}
+
+/// Lets `pulp` run a [`Section`].
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+struct Outline<S, F>(S, F);
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+impl<S, F: Section<S>> pulp::NullaryFnOnce for Outline<S, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.1.run(self.0);
+    }
+}
+
 /// Runs `op` on the instruction set of `token`: one predictable branch.
 #[inline(always)]
 pub(crate) fn dispatch(token: Token, op: impl Op) {

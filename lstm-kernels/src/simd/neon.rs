@@ -5,31 +5,7 @@ use core::arch::aarch64::float32x4_t;
 use pulp::aarch64::Neon;
 use pulp::cast;
 
-use super::{Op, Pair, Section, Simd, TINY, Vector};
-
-/// Lets `pulp` run an [`Op`].
-struct Call<O>(Neon, O);
-
-impl<O: Op> pulp::NullaryFnOnce for Call<O> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.1.run(self.0);
-    }
-}
-
-/// Lets `pulp` run a [`Section`].
-struct Outline<F>(Neon, F);
-
-impl<F: Section<Neon>> pulp::NullaryFnOnce for Outline<F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.1.run(self.0);
-    }
-}
+use super::{Call, Op, Outline, Pair, Section, Simd, TINY, Vector};
 
 impl Simd for Neon {
     type Row = Pair<Pair<float32x4_t>>;

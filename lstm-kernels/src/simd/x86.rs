@@ -5,31 +5,7 @@ use core::arch::x86_64::{__m128, __m256, __m512, _CMP_LT_OQ, _CMP_NLT_UQ};
 use pulp::cast;
 use pulp::x86::{V3, V4};
 
-use super::{Op, Pair, Section, Simd, Split, TINY, Vector};
-
-/// Lets `pulp` run an [`Op`].
-struct Call<S, O>(S, O);
-
-impl<S: Simd, O: Op> pulp::NullaryFnOnce for Call<S, O> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.1.run(self.0);
-    }
-}
-
-/// Lets `pulp` run a [`Section`].
-struct Outline<S, F>(S, F);
-
-impl<S, F: Section<S>> pulp::NullaryFnOnce for Outline<S, F> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.1.run(self.0);
-    }
-}
+use super::{Call, Op, Outline, Pair, Section, Simd, Split, TINY, Vector};
 
 impl Simd for V3 {
     type Row = Pair<__m256>;
