@@ -118,7 +118,7 @@ fn a_long_sequence_crosses_blocks_and_chunks_and_stays_within_a_millionth() {
 
 #[test]
 fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
-    let small = GRID.iter().filter(|shape| shape.hidden <= 100);
+    let small = GRID.iter().filter(|shape| shape.dtype == "f32" && shape.hidden <= 100);
     for (n, shape) in small.enumerate() {
         let mut random = Random::new(n as u64);
         let model = Model::random(shape, &mut random, 1.0);

@@ -29,7 +29,8 @@ fn cells_and_states_and_errors_are_send_and_sync_and_own_their_data() {
 fn threads_that_share_a_cell_all_get_the_bits_of_one_thread() {
     const THREADS: usize = 8;
     const STEPS: usize = 200;
-    let picked = |shape: &&Shape| [(10, 20), (64, 64), (7, 6)].contains(&(shape.input, shape.hidden));
+    let picked =
+        |shape: &&Shape| shape.dtype == "f32" && [(10, 20), (64, 64), (7, 6)].contains(&(shape.input, shape.hidden));
     let shapes: Vec<&Shape> = GRID.iter().filter(picked).collect();
     assert_eq!(shapes.len(), 4, "three sizes, one of them also without bias: {shapes:?}");
     for isa in isas() {

@@ -106,6 +106,8 @@ macro_rules! lstm_cell {
 pub mod __private {
     #[cfg(feature = "alloc")]
     pub use alloc::boxed::Box;
+    pub use core::primitive::f32;
+    pub use half::{bf16, f16};
     pub use lstm_macros::lstm_cell_impl;
 
     /// Keeps the tokens if the library has the feature `alloc`.

@@ -59,12 +59,14 @@ impl Layer {
 
     /// The number of groups of the packed tensor.
     const fn groups(&self) -> usize {
-        (self.bias.len() - layout::last_group(self.sizes.hidden)) / layout::group_lines(self.sizes.hidden) + 1
+        (self.bias.len() - layout::last_group(layout::F32, self.sizes.hidden))
+            / layout::group_lines(layout::F32, self.sizes.hidden)
+            + 1
     }
 
     /// A group: the number of lines, the first line in a row, x's columns and h's columns.
     fn group(&self, n: usize) -> (usize, usize, &[Line], &[Line]) {
-        let group_lines = layout::group_lines(self.sizes.hidden);
+        let group_lines = layout::group_lines(layout::F32, self.sizes.hidden);
         let first = n * group_lines;
         let lines = if n + 1 < self.groups() { group_lines } else { self.bias.len() - first };
         let group = &self.columns[self.sizes.columns() * first..][..self.sizes.columns() * lines];

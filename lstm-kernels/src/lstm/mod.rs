@@ -90,7 +90,7 @@ impl Lstm {
         }
         let sizes = |cell: usize| config.sizes(cell / config.directions());
         for (cell, weights) in weights.iter().enumerate() {
-            weights.check(sizes(cell), config.bias)?;
+            weights.check::<f32>(sizes(cell), config.bias)?;
         }
         let layers = weights.iter().enumerate().map(|(cell, weights)| Layer::new(weights, sizes(cell))).collect();
         Ok(Self { config, token, layers })
