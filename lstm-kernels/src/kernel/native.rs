@@ -111,84 +111,114 @@ fn sums<S: F16Simd, const I: usize, const H: usize, const R: usize, const T: usi
     x: &[[u32; I]; T],
     h: &[[u32; H]; T],
 ) -> [[S::Row; R]; T] {
-    let mut z = [[<S::Row as Vector<S, 16>>::splat(simd, 0.0); R]; T];
-    each_of_4!(t < T => { each!(n < R => { z[t][n] = S::Row::load(simd, &bias[n].0); }); });
     let (w_ih, w_hh) = columns.split_at(I * R);
     let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
     each_of_4!(t < T => { (xs[t], hs[t]) = (&x[t], &h[t]); });
-    // One stream: up to 6 pairs of lines, 12 sums and 6 chains, in registers. Four streams: 2 pairs.
-    macro_rules! tiles {
-        ($($first:literal)*) => { $(
-            if const { T > 1 && $first < R } {
-                if const { R >= $first + 3 } {
-                    add::<S, R, 2, T>(simd, &mut z, w_ih, xs, $first);
-                    add::<S, R, 2, T>(simd, &mut z, w_hh, hs, $first);
-                } else {
-                    add::<S, R, 1, T>(simd, &mut z, w_ih, xs, $first);
-                    add::<S, R, 1, T>(simd, &mut z, w_hh, hs, $first);
-                }
-            }
-        )* };
-        (@ $($pairs:literal)*) => { $(
-            if const { T == 1 && R.div_ceil(2) == $pairs } {
-                add::<S, R, $pairs, T>(simd, &mut z, w_ih, xs, 0);
-                add::<S, R, $pairs, T>(simd, &mut z, w_hh, hs, 0);
-            }
-        )* };
+    let mut out = [[<S::Row as Vector<S, 16>>::splat(simd, 0.0); R]; T];
+    macro_rules! tile {
+        ($lines:expr, $first:expr) => {{
+            let first = $first;
+            let x = Part { columns: w_ih, stride: R, first, inputs: xs };
+            let h = Part { columns: w_hh, stride: R, first, inputs: hs };
+            tile::<S, R, { $lines }, T>(simd, &mut out, bias, x, h);
+        }};
     }
-    tiles!(0 4 8);
-    tiles!(@ 1 2 3 4 5 6);
-    z
+    // One stream: all lines together, up to 12 sums and 6 chains in registers. Four streams: 4 lines, 16 and 8.
+    if const { T == 1 } {
+        tile!(R, 0);
+        return out;
+    }
+    if const { R >= 4 } {
+        tile!(4, 0);
+    }
+    if const { R >= 8 } {
+        tile!(4, 4);
+    }
+    if const { R >= 12 } {
+        tile!(4, 8);
+    }
+    match const { R % 4 } {
+        1 => tile!(1, R / 4 * 4),
+        2 => tile!(2, R / 4 * 4),
+        3 => tile!(3, R / 4 * 4),
+        _ => {}
+    }
+    out
 }
 
-/// z += columns * inputs, for `N` pairs of the `R` lines of `T` streams, from line `first` on.
+/// `N` of the `R` lines of z.
 #[inline(always)]
-fn add<S: F16Simd, const R: usize, const N: usize, const T: usize>(
+fn tile<S: F16Simd, const R: usize, const N: usize, const T: usize>(
     simd: S,
-    z: &mut [[S::Row; R]; T],
-    columns: &[F16Line],
-    inputs: [&[u32]; T],
-    first: usize,
+    out: &mut [[S::Row; R]; T],
+    bias: &[Line],
+    x: Part<'_, T>,
+    h: Part<'_, T>,
+) {
+    let (first, mut z) = (x.first, [[<S::Row as Vector<S, 16>>::splat(simd, 0.0); N]; T]);
+    each_of_4!(t < T => { each!(n < N => { z[t][n] = S::Row::load(simd, &bias[first + n].0); }); });
+    add(simd, &mut z, x);
+    add(simd, &mut z, h);
+    each_of_4!(t < T => { each!(n < N => { out[t][first + n] = z[t][n]; }); });
+}
+
+/// Columns of `stride` lines each, of which those from `first` on are wanted, and what they are multiplied by: pairs of
+/// equal f16.
+pub(crate) struct Part<'a, const T: usize> {
+    pub(crate) columns: &'a [F16Line],
+    pub(crate) stride: usize,
+    pub(crate) first: usize,
+    pub(crate) inputs: [&'a [u32]; T],
+}
+
+/// z += columns * inputs, for `N` lines of `T` streams.
+#[inline(always)]
+pub(crate) fn add<S: F16Simd, const N: usize, const T: usize>(
+    simd: S,
+    z: &mut [[S::Row; N]; T],
+    Part { columns, stride, first, inputs }: Part<'_, T>,
 ) {
     let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
     each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<CHAIN>(); });
-    let mut rounds = columns.chunks_exact(CHAIN * R);
-    for (k, round) in rounds.by_ref().take(blocks[0].len()).enumerate() {
+    let mut rounds = columns.chunks_exact(CHAIN * stride);
+    for (k, columns) in rounds.by_ref().take(blocks[0].len()).enumerate() {
         let mut inputs = [&[][..]; T];
         each_of_4!(t < T => { inputs[t] = &blocks[t][k]; });
-        chain::<S, R, N, T>(simd, z, round, inputs, first);
+        chain(simd, z, Part { columns, stride, first, inputs });
     }
     if !rests[0].is_empty() {
-        chain::<S, R, N, T>(simd, z, rounds.remainder(), rests, first);
+        chain(simd, z, Part { columns: rounds.remainder(), stride, first, inputs: rests });
     }
 }
 
-/// At most [`CHAIN`] columns, and at least one.
+/// At most [`CHAIN`] columns, and at least one. Two lines make one operand.
 #[inline(always)]
-fn chain<S: F16Simd, const R: usize, const N: usize, const T: usize>(
+fn chain<S: F16Simd, const N: usize, const T: usize>(
     simd: S,
-    z: &mut [[S::Row; R]; T],
-    columns: &[F16Line],
-    inputs: [&[u32]; T],
-    first: usize,
+    z: &mut [[S::Row; N]; T],
+    Part { columns, stride, first, inputs }: Part<'_, T>,
 ) {
     let mut chains = [[simd.splat(0); N]; T];
-    for (k, column) in columns.chunks_exact(R).enumerate() {
+    for (k, column) in columns.chunks_exact(stride).enumerate() {
         let mut v = [simd.splat(0); T];
         each_of_4!(t < T => { v[t] = simd.splat(inputs[t][k]); });
+        let column = &column[first..][..N];
         each!(n < N => {
-            let low = first + 2 * n;
-            let lanes = simd.join(&column[low].0, if low + 1 < R { &column[low + 1].0 } else { &NONE.0 });
-            each_of_4!(t < T => {
-                chains[t][n] = if k == 0 { simd.mul(lanes, v[t]) } else { simd.mul_add(lanes, v[t], chains[t][n]) };
-            });
+            if n % 2 == 0 {
+                let lanes = simd.join(&column[n].0, if n + 1 < N { &column[n + 1].0 } else { &NONE.0 });
+                each_of_4!(t < T => {
+                    chains[t][n] = if k == 0 { simd.mul(lanes, v[t]) } else { simd.mul_add(lanes, v[t], chains[t][n]) };
+                });
+            }
         });
     }
     each_of_4!(t < T => { each!(n < N => {
-        let (low, [even, odd]) = (first + 2 * n, simd.widen(chains[t][n]));
-        z[t][low] = z[t][low].add(simd, even);
-        if low + 1 < R {
-            z[t][low + 1] = z[t][low + 1].add(simd, odd);
+        if n % 2 == 0 {
+            let [low, high] = simd.widen(chains[t][n]);
+            z[t][n] = z[t][n].add(simd, low);
+            if n + 1 < N {
+                z[t][n + 1] = z[t][n + 1].add(simd, high);
+            }
         }
     }); });
 }
