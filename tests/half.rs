@@ -2,7 +2,8 @@
 //! rounded, and have the same bits everywhere, the properties of the whole grid show. Here: what the rounding itself
 //! costs, what does not fit, and arithmetic in f16.
 
-use lstm_kernels::{Error, Isa, LstmWeights, lstm_cell};
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Dtype, Error, Isa, Lstm, LstmConfig, LstmWeights, lstm_cell};
 use support::{AnyCell, GRID, Model, Oracle, Random, assert_same_bits, isas, steps};
 
 lstm_cell!(struct F16, in=2, hidden=3, dtype=f16);
@@ -39,7 +40,7 @@ fn rounding(exact: &Model, rounded: &Model, seq: &[f32]) -> f64 {
 
 #[test]
 fn storing_a_weight_costs_no_more_than_rounding_it() {
-    for (n, shape) in GRID.iter().filter(|shape| shape.dtype != "f32").enumerate() {
+    for (n, shape) in GRID.iter().filter(|shape| shape.dtype != Dtype::F32).enumerate() {
         let mut random = Random::new(n as u64);
         let exact = Model::exact(shape, &mut random, 1.0);
         let seq = random.normals(steps(512) * shape.input);
@@ -86,7 +87,7 @@ fn what_is_not_f16_has_the_same_bits_where_f16_could_be_added() {
     if !Isa::V4F16.is_available() {
         return;
     }
-    for (n, shape) in GRID.iter().filter(|shape| shape.dtype != "f16" && shape.hidden <= 65).enumerate() {
+    for (n, shape) in GRID.iter().filter(|shape| shape.dtype != Dtype::F16 && shape.hidden <= 65).enumerate() {
         let model = Model::random(shape, &mut Random::new(n as u64), 1.0);
         let (v4, f16) = (shape.cell(&model.weights(), Isa::V4), shape.cell(&model.weights(), Isa::V4F16));
         let x = Random::new(n as u64).normals(shape.input);
@@ -101,9 +102,10 @@ fn arithmetic_in_f16_gives_the_same_bits_however_the_work_is_cut() {
         return;
     }
     const STEPS: usize = 6;
-    for (n, shape) in GRID.iter().filter(|shape| shape.dtype == "f16").enumerate() {
+    for (n, shape) in GRID.iter().filter(|shape| shape.dtype == Dtype::F16).enumerate() {
         let mut random = Random::new(n as u64);
-        let cell = shape.cell(&Model::random(shape, &mut random, 1.0).weights(), Isa::V4F16);
+        let model = Model::random(shape, &mut random, 1.0);
+        let cell = shape.cell(&model.weights(), Isa::V4F16);
         assert_eq!(cell.isa(), Isa::V4F16);
         let seqs: Vec<Vec<f32>> = (0..7).map(|_| random.normals(STEPS * shape.input)).collect();
         let (mut stepped, mut ran, mut batch) = (cell.states(7), cell.states(7), cell.states(7));
@@ -116,6 +118,23 @@ fn arithmetic_in_f16_gives_the_same_bits_however_the_work_is_cut() {
             }
             cell.step_batch(&xs, &mut *batch).expect("as many inputs as states");
         }
+        let lstm = Lstm::with_isa(
+            LstmConfig::new(shape.input, shape.hidden).bias(shape.bias).dtype(Dtype::F16),
+            &[model.weights()],
+            Isa::V4F16,
+        )
+        .expect("good weights");
+        for batch in [1, 4, 7] {
+            let x: Vec<f32> = (0..STEPS)
+                .flat_map(|t| seqs[..batch].iter().flat_map(move |seq| &seq[t * shape.input..][..shape.input]))
+                .copied()
+                .collect();
+            let found = lstm.forward(Input::new(&x, &[STEPS, batch, shape.input]), None).expect("the right shape");
+            for stream in 0..batch {
+                let what = format!("{shape}, stream {stream} of {batch} by Lstm");
+                assert_same_bits(&found.c_n.data[stream * shape.hidden..][..shape.hidden], stepped.c(stream), what);
+            }
+        }
         let mut out = vec![0.0; STEPS * shape.hidden];
         for (stream, seq) in seqs.iter().enumerate() {
             cell.run(seq, &mut *ran, stream, &mut out).expect("as many inputs as outputs");
@@ -127,13 +146,27 @@ fn arithmetic_in_f16_gives_the_same_bits_however_the_work_is_cut() {
     }
 }
 
+#[test]
+fn an_lstm_names_the_weight_that_its_type_cannot_hold() {
+    let (mut ih, hh, bias, hr) = ([0.1; 24], [0.1; 24], [1e30; 12], [0.2; 6]);
+    let config = LstmConfig::new(2, 3).proj_size(2).dtype(Dtype::F16);
+    let made = |ih: &[f32], hr: &[f32]| {
+        Lstm::new(config, &[LstmWeights::torch(ih, &hh, Some((&bias, &bias))).with_projection(hr)]).map(|_| ())
+    };
+    assert_eq!(made(&ih, &hr), Ok(()));
+    let expected = |tensor, index, value| Err(Error::BeyondRange { tensor, index, value, dtype: "f16" });
+    assert_eq!(made(&ih, &[0.0, 0.0, 0.0, 1e5, 0.0, 0.0]), expected("weight_hr", 3, 1e5));
+    ih[23] = -1e6;
+    assert_eq!(made(&ih, &hr), expected("weight_ih", 23, -1e6));
+}
+
 /// The promise in the documentation of `lstm_cell!`.
 #[test]
 fn arithmetic_in_f16_stays_near_what_rounding_the_weights_costs() {
     if !Isa::V4F16.is_available() {
         return;
     }
-    for (n, shape) in GRID.iter().filter(|shape| shape.dtype == "f16").enumerate() {
+    for (n, shape) in GRID.iter().filter(|shape| shape.dtype == Dtype::F16).enumerate() {
         let exact = Model::exact(shape, &mut Random::new(n as u64), 1.0);
         let seq = Random::new(n as u64).normals(steps(512) * shape.input);
         let zero = vec![0.0; shape.hidden];

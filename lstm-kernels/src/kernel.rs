@@ -81,7 +81,7 @@ macro_rules! each_of_4 {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod native;
+pub(crate) mod native;
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {

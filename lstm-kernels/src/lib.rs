@@ -88,7 +88,7 @@ mod weights;
 pub use error::Error;
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
-pub use lstm::{Lstm, LstmCellDyn, LstmConfig};
+pub use lstm::{Dtype, Lstm, LstmCellDyn, LstmConfig};
 pub use stack::Layer;
 pub use state::State;
 #[cfg(feature = "safetensors")]

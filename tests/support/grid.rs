@@ -1,7 +1,6 @@
 //! The grid of cells, each made by `lstm_cell!`.
 
-use half::{bf16, f16};
-use lstm_kernels::{Error, Isa, LstmWeights, layout};
+use lstm_kernels::{Dtype, Error, Isa, LstmWeights, layout};
 
 use crate::erased::{AnyCell, erase};
 
@@ -16,8 +15,8 @@ pub struct Shape {
     pub hidden: usize,
     /// Whether the cell has a bias.
     pub bias: bool,
-    /// What the weights are stored as: `f32`, `f16` or `bf16`.
-    pub dtype: &'static str,
+    /// What the weights are stored as.
+    pub dtype: Dtype,
     make: Make,
 }
 
@@ -25,16 +24,7 @@ impl Shape {
     /// The shape of the grid with these sizes and weights of f32, if there is one.
     pub fn find(input: usize, hidden: usize, bias: bool) -> Option<&'static Self> {
         GRID.iter()
-            .find(|shape| shape.dtype == "f32" && (shape.input, shape.hidden, shape.bias) == (input, hidden, bias))
-    }
-
-    /// The number as the cell stores it.
-    pub fn rounded(&self, weight: f32) -> f32 {
-        match self.dtype {
-            "f16" => f16::from_f32(weight).to_f32(),
-            "bf16" => bf16::from_f32(weight).to_f32(),
-            _ => weight,
-        }
+            .find(|shape| shape.dtype == Dtype::F32 && (shape.input, shape.hidden, shape.bias) == (input, hidden, bias))
     }
 
     /// A cell of this shape, by `with_isa` (`with_isa_boxed` where it is large).
@@ -47,8 +37,20 @@ impl Shape {
 
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "({}, {}, {}{})", self.input, self.hidden, self.dtype, if self.bias { "" } else { ", no bias" })
+        write!(f, "({}, {}, {:?}{})", self.input, self.hidden, self.dtype, if self.bias { "" } else { ", no bias" })
     }
+}
+
+macro_rules! dtype {
+    (f32) => {
+        Dtype::F32
+    };
+    (f16) => {
+        Dtype::F16
+    };
+    (bf16) => {
+        Dtype::Bf16
+    };
 }
 
 macro_rules! grid {
@@ -86,14 +88,14 @@ macro_rules! grid {
                 input: $name::Cell::INPUT,
                 hidden: $name::Cell::HIDDEN,
                 bias: $bias,
-                dtype: stringify!($dtype),
+                dtype: dtype!($dtype),
                 make: |weights, isa| Ok(Box::new($name::Cell::with_isa(weights, isa)?)),
             },)*
             $(Shape {
                 input: $large::Cell::INPUT,
                 hidden: $large::Cell::HIDDEN,
                 bias: true,
-                dtype: "f32",
+                dtype: Dtype::F32,
                 // In two steps: a 2 MiB cell never passes through a test thread's stack of 2 MiB.
                 make: |weights, isa| {
                     let cell: Box<$large::Inner> = $large::Cell::with_isa_boxed(weights, isa)?;

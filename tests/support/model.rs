@@ -2,7 +2,7 @@
 
 use lstm_kernels::{LstmWeights, reference};
 
-use crate::{Random, Shape};
+use crate::{Random, Shape, random::rounded};
 
 /// The four tensors of a cell.
 #[derive(Clone, Debug)]
@@ -40,8 +40,8 @@ impl Model {
 
     /// The same with the weights rounded to what the cell stores.
     pub fn rounded(&self, shape: &Shape) -> Self {
-        let round = |weights: &[f32]| weights.iter().map(|&weight| shape.rounded(weight)).collect();
-        Self { weight_ih: round(&self.weight_ih), weight_hh: round(&self.weight_hh), ..self.clone() }
+        let [weight_ih, weight_hh] = [&self.weight_ih, &self.weight_hh].map(|weights| rounded(shape.dtype, weights));
+        Self { weight_ih, weight_hh, ..self.clone() }
     }
 
     /// All weights zero.

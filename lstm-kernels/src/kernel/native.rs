@@ -90,15 +90,15 @@ fn groups<S, const I: usize, const H: usize, const HP: usize, const LAST: usize,
 
 /// The inputs in f16, each twice in 32 bits: what a broadcast takes straight from memory.
 #[inline(always)]
-fn twice<S: F16Simd, const N: usize>(simd: S, inputs: &[f32; N], pairs: &mut [u32; N]) {
+pub(crate) fn twice<S: F16Simd>(simd: S, inputs: &[f32], pairs: &mut [u32]) {
     let ((inputs, input_rest), (pairs, pair_rest)) = (inputs.as_chunks(), pairs.as_chunks_mut());
     for (inputs, pairs) in inputs.iter().zip(pairs) {
         *pairs = simd.twice(inputs);
     }
-    if const { N % 16 > 0 } {
+    if !input_rest.is_empty() {
         let mut lanes = [0.0; 16];
-        lanes[..N % 16].copy_from_slice(input_rest);
-        pair_rest.copy_from_slice(&simd.twice(&lanes)[..N % 16]);
+        lanes[..input_rest.len()].copy_from_slice(input_rest);
+        pair_rest.copy_from_slice(&simd.twice(&lanes)[..input_rest.len()]);
     }
 }
 

@@ -26,7 +26,7 @@ use alloc::vec::Vec;
 #[cfg(feature = "ndarray")]
 pub use array::Arrays;
 pub use cell_dyn::LstmCellDyn;
-pub use config::LstmConfig;
+pub use config::{Dtype, LstmConfig};
 pub use input::{Input, Output, Tensor};
 pub use stream::Stream;
 pub use workspace::Workspace;
@@ -80,7 +80,7 @@ impl Lstm {
     ///
     /// # Errors
     /// An option that `torch.nn.LSTM` refuses; another number of weights than layers times directions; a tensor of
-    /// the wrong length, a NaN or infinite weight, a missing or unexpected bias or projection; an instruction set
+    /// the wrong length, a NaN or infinite weight or one beyond the `dtype`, a missing or unexpected bias or projection; an instruction set
     /// that this CPU lacks.
     pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
         config.check()?;
@@ -89,10 +89,8 @@ impl Lstm {
             return Err(Error::WrongLayers { expected: config.cells(), found: weights.len() });
         }
         let sizes = |cell: usize| config.sizes(cell / config.directions());
-        for (cell, weights) in weights.iter().enumerate() {
-            weights.check::<f32>(sizes(cell), config.bias)?;
-        }
-        let layers = weights.iter().enumerate().map(|(cell, weights)| Layer::new(weights, sizes(cell))).collect();
+        let layer = |(cell, weights)| Layer::new(weights, sizes(cell), config.bias, config.dtype);
+        let layers = weights.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
         Ok(Self { config, token, layers })
     }
 

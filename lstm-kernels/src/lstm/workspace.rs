@@ -8,7 +8,6 @@ use super::input::{Extent, Input};
 use super::layer::Pass;
 use crate::error::Error;
 use crate::layout::{self, Line};
-use crate::simd::dispatch;
 
 /// Rows (time steps times streams) that go through all layers of a unidirectional LSTM together: enough to compute
 /// x's part ahead, few enough for the layers' outputs to stay in a cache.
@@ -168,7 +167,6 @@ impl Workspace {
         for (cell, layer) in lstm.layers.iter().enumerate() {
             let direction = cell % config.directions();
             let pass = Pass {
-                layer,
                 batch,
                 active: &self.active[first..][..steps],
                 reverse: direction == 1,
@@ -181,7 +179,7 @@ impl Workspace {
                 out_stride: config.output_size(),
                 out_first: direction * config.h_size(),
             };
-            dispatch(lstm.token, pass);
+            layer.run(lstm.token, pass);
             if direction + 1 == config.directions() {
                 core::mem::swap(&mut self.x, &mut self.y);
             }

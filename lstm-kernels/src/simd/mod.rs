@@ -33,6 +33,9 @@ pub trait Simd: Copy {
     /// How many [`Row`](Simd::Row) accumulators the registers hold beside what else a loop needs.
     const ACCUMULATORS: usize;
 
+    /// Whether it is an [`F16Simd`].
+    const F16: bool = false;
+
     /// Whether the kernel gains from stepping several streams together.
     const INTERLEAVE: bool;
 

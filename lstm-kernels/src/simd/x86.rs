@@ -146,6 +146,7 @@ impl Simd for V4F16 {
     type Quarter = __m128;
 
     const ACCUMULATORS: usize = V4::ACCUMULATORS;
+    const F16: bool = true;
     const INTERLEAVE: bool = true;
 
     #[inline(always)]
