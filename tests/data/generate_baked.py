@@ -81,6 +81,7 @@ def bad():
         "nan": changed("weight_hh", with_value(5, float("nan"))),
         "inf": changed("bias_ih", with_value(7, float("-inf"))),
         "range": changed("weight_ih", lambda weight: with_value(3, 1e300)(weight.double())),
+        "beyond": changed("weight_ih", with_value(3, 1e5)),
         "lin": linear,
         "lin_missing": {"bias": torch.zeros(1)},
         "lin_extra": linear | {"scale": torch.zeros(1)},
