@@ -25,13 +25,14 @@
 //!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its//!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its
 //!   weights baked in: `lstm_cell!(in=1, hidden=16, out=1, weights="amp.safetensors")`.
 //! - [`Layer`] stacks cells: a pair of them is a layer too.
+//! - Weights can be stored in f16 or bf16: `dtype=f16` in the macro, [`LstmConfig::dtype`] for `Lstm`.
 //! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
 //! - [`Isa`] says which instruction set a cell runs on; [`Isa::detect`] picks it once, at construction.
 //! - [`reference`](mod@reference) is the f64 oracle that everything is tested against.
 //!
 //! # What you can rely on
-//! - **The same bits** on every instruction set, for every batch size, for `step`, `step_batch`, `run` and `Lstm`, on
-//!   every architecture (tested on x86-64, and on NEON under emulation): the order of operations is part of the
+//! - **The same bits** on every instruction set but [`Isa::V4F16`], for every batch size, for `step`, `step_batch`, `run`
+//!   and `Lstm`, on every architecture (tested on x86-64, and on NEON under emulation): the order of operations is part of the
 //!   design, and every operation is correctly rounded. (NaN is NaN everywhere; its payload is unspecified.)
 //! - **Accuracy**: within 1e-6 of an f64 LSTM over 512 steps, on weights U(-1/sqrt(H), 1/sqrt(H)) and inputs
 //!   N(0, 1) (2e-6 where there are more than 8 inputs to a unit: such sums are large); [`activation`] gives the errors of
@@ -46,7 +47,7 @@
 //! call, tens of times slower; `[profile.dev] opt-level = 1` in your `Cargo.toml` is enough to avoid that.
 //!
 //! # Features
-//! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4` or `neon`), which restricts
+//! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4`, `v4f16` or `neon`), which restricts
 //! detection; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and needs no heap.
 //! Off by default: `bake` reads weights at compile time, in the macro alone; `safetensors` reads weights from a PyTorch
 //! `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a JSON parser and serde; `ndarray` gives
