@@ -379,13 +379,12 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     chains[0] = start;
     if const { C == 1 } {
         // Fewer than 4 columns.
-        each_of_4!(k < 3 => {
-            if k < inputs[0].len() {
-                let mut x = [0.0; T];
-                each_of_4!(t < T => { x[t] = inputs[t][k]; });
-                column::<S, E, N, T>(simd, &mut chains[0], &columns[k / E::FORM.share * stride + first..], k % E::FORM.share, x);
-            }
-        });
+        for k in 0..inputs[0].len() {
+            let mut x = [0.0; T];
+            each_of_4!(t < T => { x[t] = inputs[t][k]; });
+            let lines = &columns[k / E::FORM.share * stride + first..];
+            column::<S, E, N, T>(simd, &mut chains[0], lines, k % E::FORM.share, x);
+        }
         return chains[0];
     }
     let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
