@@ -130,12 +130,13 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_
     fn run<S: Simd>(self, simd: S) {
         let rows = self.0.rows();
         let Tile { columns, lines, first, inputs, sums, stride, .. } = self.0;
-        let (zero, mut z) = ([[S::Row::splat(simd, 0.0); N]; T], load(simd, sums, stride));
         let part = Part::<E, T> { columns, stride: lines, first, inputs: rows };
-        z = if inputs.len > BLOCK {
-            join(simd, z, block::<S, E, N, T, C>(simd, zero, part))
+        let z = if inputs.len > BLOCK {
+            // Loaded behind the block: beside its accumulators there is no room for z in the registers.
+            let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
+            join(simd, load(simd, sums, stride), sum)
         } else {
-            block::<S, E, N, T, C>(simd, z, part)
+            block::<S, E, N, T, C>(simd, load(simd, sums, stride), part)
         };
         store(simd, &z, sums, stride);
     }
