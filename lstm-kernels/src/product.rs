@@ -112,9 +112,9 @@ impl<'a, E: Element> Tile<'a, E> {
     #[inline(always)]
     fn rows<const T: usize>(&self) -> [&'a [f32]; T] {
         let (inputs, mut rows) = (self.inputs, [&[][..]; T]);
-        for t in 0..T {
-            let row = &inputs.data[t * inputs.stride..][..inputs.len];
-            rows[t] = &row[self.column..usize::min(self.column + BLOCK, inputs.len)];
+        for (t, row) in rows.iter_mut().enumerate() {
+            let all = &inputs.data[t * inputs.stride..][..inputs.len];
+            *row = &all[self.column..usize::min(self.column + BLOCK, inputs.len)];
         }
         rows
     }

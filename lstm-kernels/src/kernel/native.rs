@@ -204,7 +204,7 @@ fn chain<S: F16Simd, const N: usize, const T: usize>(
         each_of_4!(t < T => { v[t] = simd.splat(inputs[t][k]); });
         let column = &column[first..][..N];
         each!(n < N => {
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 let lanes = simd.join(&column[n].0, if n + 1 < N { &column[n + 1].0 } else { &NONE.0 });
                 each_of_4!(t < T => {
                     chains[t][n] = if k == 0 { simd.mul(lanes, v[t]) } else { simd.mul_add(lanes, v[t], chains[t][n]) };
@@ -213,7 +213,7 @@ fn chain<S: F16Simd, const N: usize, const T: usize>(
         });
     }
     each_of_4!(t < T => { each!(n < N => {
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             let [low, high] = simd.widen(chains[t][n]);
             z[t][n] = z[t][n].add(simd, low);
             if n + 1 < N {
