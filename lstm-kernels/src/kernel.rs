@@ -83,6 +83,9 @@ macro_rules! each_of_4 {
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod native;
 
+#[cfg(feature = "alloc")]
+pub(crate) mod recurrence;
+
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
     /// A column of lines.

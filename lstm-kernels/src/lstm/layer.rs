@@ -19,7 +19,8 @@ use crate::dense::Dense;
 use crate::element::Element;
 use crate::error::Error;
 use crate::isa::Token;
-use crate::kernel::Activate;
+use crate::kernel::recurrence::{self, Recurrence};
+use crate::kernel::{Activate, chains};
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch};
@@ -159,11 +160,14 @@ impl<E: Element> Op for On<'_, E> {
         while done < steps {
             let len = usize::min(chunk, steps - done);
             let first = if self.pass.reverse { steps - done - len } else { done };
+            done += len;
+            if self.small(simd, first, len) {
+                continue;
+            }
             self.input_part(simd, first, len);
             for n in 0..len {
                 self.step(simd, first, if self.pass.reverse { len - 1 - n } else { n });
             }
-            done += len;
         }
     }
 }
@@ -188,6 +192,46 @@ impl<E: Element> On<'_, E> {
                 add::<S, E>(simd, w_ih, group_lines, x, &mut z, count);
             }
         }
+    }
+
+    /// All steps of a chunk, if the layer is small and there is one stream.
+    #[inline(always)]
+    fn small<S: Simd>(&mut self, simd: S, first: usize, len: usize) -> bool {
+        let layer = self.layer;
+        let general = const { S::ACCUMULATORS < 4 || S::F16 && E::F16 };
+        if general || self.pass.batch > 1 || layer.groups() > 1 || layer.projection.is_some() {
+            return false;
+        }
+        let (lines, input) = (layer.bias.len(), layer.sizes.input);
+        // Few inputs are added where the sums are made, more are added ahead.
+        let ahead = input >= 4;
+        if ahead {
+            self.input_part(simd, first, len);
+        }
+        let pass = &mut self.pass;
+        let (_, _, w_ih, w_hh) = layer.group(0);
+        let recurrence = Recurrence::<E> {
+            w_hh,
+            start: if ahead { &pass.z[..len * lines] } else { &layer.bias },
+            w_ih,
+            x: &pass.x[first * input..][..len * input],
+            input: if ahead { 0 } else { input },
+            h: pass.h,
+            c: pass.c,
+            out: &mut pass.out[first * pass.out_stride..][..len * pass.out_stride],
+            out_stride: pass.out_stride,
+            out_first: pass.out_first,
+            hidden: layer.sizes.hidden,
+            reverse: pass.reverse,
+        };
+        macro_rules! enter {
+            ($($lines:literal $chains:literal,)*) => { match (lines, chains(layer.sizes.hidden, lines)) {
+                $( ($lines, $chains) => simd.enter(recurrence::Sized::<E, $lines, $chains>(recurrence)), )*
+                _ => return false,
+            } };
+        }
+        enter!(1 1, 1 4, 2 4, 3 4, 4 2, 5 2, 6 2, 7 2, 8 2, 9 2, 10 2, 11 2, 12 2,);
+        true
     }
 
     /// Step `n` of the chunk that begins at time `first`, for all running streams.

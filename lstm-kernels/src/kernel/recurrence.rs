@@ -1,0 +1,112 @@
+//! Many time steps of one stream through a layer of one group of lines, whose sizes are known at run time.
+//!
+//! A step of a small layer takes some 50 ns: calls for its parts, and sums that go through memory between them, would
+//! double that. So there is a function for each number of lines, which does all steps. x's part of the sums is given.
+
+use super::{Part, activate, block};
+use crate::element::Element;
+use crate::layout::Line;
+use crate::simd::{Op, Simd, Vector};
+
+/// The steps of [`Recurrence`], with `N` lines and `C` chains.
+pub(crate) struct Sized<'a, E: Element, const N: usize, const C: usize>(pub(crate) Recurrence<'a, E>);
+
+/// A layer without projection and one stream.
+pub(crate) struct Recurrence<'a, E: Element> {
+    /// h's columns, `N` lines each.
+    pub(crate) w_hh: &'a [E::Line],
+    /// What sums begin as, `N` lines: one row for each time step, with x's part, or the bias alone for all.
+    pub(crate) start: &'a [Line],
+    /// x's columns and \[steps, input\], fewer than four columns; none if their part is in `start`.
+    pub(crate) w_ih: &'a [E::Line],
+    pub(crate) x: &'a [f32],
+    pub(crate) input: usize,
+    /// \[padded(hidden)\] each.
+    pub(crate) h: &'a mut [f32],
+    pub(crate) c: &'a mut [f32],
+    /// \[steps, `out_stride`\], of which the columns from `out_first` on are h.
+    pub(crate) out: &'a mut [f32],
+    pub(crate) out_stride: usize,
+    pub(crate) out_first: usize,
+    pub(crate) hidden: usize,
+    pub(crate) reverse: bool,
+}
+
+impl<E: Element, const N: usize, const C: usize> Op for Sized<'_, E, N, C> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Recurrence { w_hh, start, w_ih, x, input, h, c, out, out_stride, out_first, hidden, reverse } = self.0;
+        let (rows, _) = start.as_chunks::<N>();
+        let steps = out.len() / out_stride;
+        for n in 0..steps {
+            let n = if reverse { steps - 1 - n } else { n };
+            let mut z = [S::Row::splat(simd, 0.0); N];
+            let row = &rows[if input > 0 { 0 } else { n }];
+            each!(line < N => { z[line] = S::Row::load(simd, &row[line].0); });
+            if input > 0 {
+                z = add_inputs::<S, E, N, 1>(simd, z, w_ih, &x[n * input..][..input]);
+            }
+            z = add_inputs::<S, E, N, C>(simd, z, w_hh, &h[..hidden]);
+            if const { N <= 5 } {
+                activate::<S, N, true>(simd, &z, h, c);
+            } else {
+                activate::<S, N, false>(simd, &z, h, c);
+            }
+            copy(&h[..hidden], &mut out[n * out_stride + out_first..][..hidden]);
+        }
+    }
+}
+
+/// z and the part of x or h of the sums: all lines together, or as many as the registers hold.
+#[inline(always)]
+fn add_inputs<S: Simd, E: Element, const N: usize, const C: usize>(
+    simd: S,
+    mut z: [S::Row; N],
+    columns: &[E::Line],
+    inputs: &[f32],
+) -> [S::Row; N] {
+    if const { N <= 4 || C * N <= S::ACCUMULATORS } {
+        let [z] = block::<S, E, N, 1, C>(simd, [z], Part { columns, stride: N, first: 0, inputs: [inputs] });
+        return z;
+    }
+    macro_rules! tiles {
+        ($($first:literal)*) => { $(
+            match const { N.saturating_sub($first) } {
+                0 => {}
+                1 => tile::<S, E, N, 1, C>(simd, &mut z, columns, $first, inputs),
+                2 => tile::<S, E, N, 2, C>(simd, &mut z, columns, $first, inputs),
+                3 => tile::<S, E, N, 3, C>(simd, &mut z, columns, $first, inputs),
+                _ => tile::<S, E, N, 4, C>(simd, &mut z, columns, $first, inputs),
+            }
+        )* };
+    }
+    tiles!(0 4 8);
+    z
+}
+
+/// `M` of the `N` lines.
+#[inline(always)]
+fn tile<S: Simd, E: Element, const N: usize, const M: usize, const C: usize>(
+    simd: S,
+    z: &mut [S::Row; N],
+    columns: &[E::Line],
+    first: usize,
+    inputs: &[f32],
+) {
+    let mut some = [z[0]; M];
+    each!(n < M => { some[n] = z[first + n]; });
+    let [some] = block::<S, E, M, 1, C>(simd, [some], Part { columns, stride: N, first, inputs: [inputs] });
+    each!(n < M => { z[first + n] = some[n]; });
+}
+
+/// A short `copy_from_slice`, in place of a call.
+#[inline(always)]
+fn copy(from: &[f32], to: &mut [f32]) {
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());
+    for (from, to) in from.iter().zip(to) {
+        *to = *from;
+    }
+    for (from, to) in from_rest.iter().zip(to_rest) {
+        *to = *from;
+    }
+}
