@@ -18,7 +18,9 @@ mod config;
 mod from_state_dict;
 pub(crate) mod input;
 mod layer;
+mod part;
 mod stream;
+mod threads;
 mod workspace;
 
 use alloc::vec::Vec;
@@ -36,6 +38,7 @@ use crate::isa::{Isa, Token};
 use crate::weights::LstmWeights;
 use input::{Extent, check_elements};
 use layer::Layer;
+use threads::TOGETHER;
 
 /// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.
 ///
@@ -64,6 +67,8 @@ pub struct Lstm {
     token: Token,
     /// Layer by layer, the forward direction first.
     layers: Vec<Layer>,
+    /// The most threads that a call may use.
+    threads: usize,
 }
 
 impl Lstm {
@@ -93,7 +98,7 @@ impl Lstm {
             weights.check(sizes(cell), config.bias)?;
         }
         let layers = weights.iter().enumerate().map(|(cell, weights)| Layer::new(weights, sizes(cell))).collect();
-        Ok(Self { config, token, layers })
+        Ok(Self { config, token, layers, threads: 1 })
     }
 
     /// Sets whether input and output are \[batch, steps, size\] instead of \[steps, batch, size\]: the one option that
@@ -165,6 +170,8 @@ impl Lstm {
     /// Memory for inputs of up to `steps` time steps and `batch` sequences.
     pub fn workspace(&self, steps: usize, batch: usize) -> Workspace {
         let mut workspace = Workspace::new();
+        // With threads, a batch of less than four may be cut into more parts than a larger one.
+        workspace.prepare(self, steps.max(1), batch.clamp(1, TOGETHER - 1));
         workspace.prepare(self, steps.max(1), batch.max(1));
         workspace
     }
