@@ -7,8 +7,10 @@
 //! - [`Lstm::stream`] and [`Lstm::advance`] take the sequences in pieces;
 //! - [`LstmCellDyn`] is `torch.nn.LSTMCell`: one time step.
 //!
+//! With the feature `rayon`, `Lstm::threads` lets a call use more than one thread.
+//!
 //! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
-//! after layer), on every instruction set, for every batch and every way to cut a sequence into pieces.
+//! after layer), on every instruction set, for every batch, number of threads and way to cut a sequence into pieces.
 
 #[cfg(feature = "ndarray")]
 mod array;

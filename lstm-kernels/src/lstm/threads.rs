@@ -16,12 +16,36 @@ pub(super) const fn together(batch: usize) -> usize {
     if batch < TOGETHER { 1 } else { TOGETHER }
 }
 
-/// Multiply-adds below which a call is not worth a thread.
-const LEAST_WORK: usize = 1 << 20;
+/// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 70 to 250 us of one thread's
+/// work, where a thread that sleeps takes 10 to 40 us to wake.
+const LEAST_WORK: usize = 4 << 20;
 
 impl Lstm {
-    /// Lets calls use up to `threads` threads of rayon (feature `rayon`), at the same bits. Without this call there is
-    /// one, whoever else has switched the feature on.
+    /// Lets each call of [`forward`](Self::forward), [`forward_into`](Self::forward_into) and
+    /// [`advance`](Self::advance) use up to `threads` threads of [rayon](https://docs.rs/rayon) (feature `rayon`): of the
+    /// pool that it is called from inside of, else of the global one. Without this there is one, the caller's, whoever
+    /// else in your program has switched the feature on.
+    ///
+    /// The two directions of a layer run at the same time, and so do parts of the batch, of four streams or a multiple of
+    /// four (one, in a batch of less than four). One sequence in one direction has nothing to divide. The bits are those
+    /// of one thread. Calls that would take one thread less than about 0.1 ms stay on it.
+    ///
+    /// What is promised of one thread is not of more: rayon locks, waits and may allocate. A workspace is cut into parts by
+    /// the LSTM that it is used with, so make it after this call; a stream by the one that made it.
+    ///
+    /// ```
+    /// use lstm_kernels::lstm::Input;
+    /// use lstm_kernels::{Lstm, LstmConfig, LstmWeights};
+    /// # let (w_ih, w_hh) = ([0.1; 80 * 10], [0.1; 80 * 20]);
+    /// # let weights = [LstmWeights::torch(&w_ih, &w_hh, None)];
+    /// let lstm = Lstm::new(LstmConfig::new(10, 20).bias(false), &weights)?;
+    /// let threaded = lstm.clone().threads(4);
+    ///
+    /// let (x, shape) = (vec![0.5; 100 * 64 * 10], [100, 64, 10]);
+    /// let input = Input::new(&x, &shape);
+    /// assert_eq!(threaded.forward(input, None)?, lstm.forward(input, None)?);
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
     #[cfg(feature = "rayon")]
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Self {
