@@ -52,7 +52,7 @@ fn main() {
             for batch in [1, 8, 32] {
                 figures.extend(measure(&mut criterion, config, batch, 1, isa));
                 let cores = available_parallelism().map_or(1, usize::from);
-                if cfg!(feature = "rayon") && cores > 1 && batch * config.directions() > 1 {
+                if cfg!(feature = "rayon") && cores > 1 && (batch > 4 || config.bidirectional) {
                     figures.extend(measure(&mut criterion, config, batch, cores, isa));
                 }
             }

@@ -40,7 +40,6 @@ use crate::isa::{Isa, Token};
 use crate::weights::LstmWeights;
 use input::{Extent, check_elements};
 use layer::Layer;
-use threads::TOGETHER;
 
 /// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.
 ///
@@ -172,8 +171,6 @@ impl Lstm {
     /// Memory for inputs of up to `steps` time steps and `batch` sequences.
     pub fn workspace(&self, steps: usize, batch: usize) -> Workspace {
         let mut workspace = Workspace::new();
-        // With threads, a batch of less than four may be cut into more parts than a larger one.
-        workspace.prepare(self, steps.max(1), batch.clamp(1, TOGETHER - 1));
         workspace.prepare(self, steps.max(1), batch.max(1));
         workspace
     }

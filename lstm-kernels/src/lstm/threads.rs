@@ -8,27 +8,24 @@ use super::Lstm;
 use super::part::Part;
 use crate::layout::GATES;
 
-/// Streams that a kernel steps together: they share each weight that is read.
+/// Streams that a kernel steps together, as they share each weight that is read: they are not cut apart. (Fewer gain from
+/// one thread that looks ahead in all of them: two of (128, 128) as two parts took 1.2 times as long on one thread, and
+/// three quarters on two.)
 pub(super) const TOGETHER: usize = 4;
 
-/// Streams of a batch that are not cut apart.
-pub(super) const fn together(batch: usize) -> usize {
-    if batch < TOGETHER { 1 } else { TOGETHER }
-}
-
 /// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 70 to 250 us of one thread's
-/// work, where a thread that sleeps takes 10 to 40 us to wake.
+/// work, where a thread that sleeps takes 10 to 40 us to wake (measured).
 const LEAST_WORK: usize = 4 << 20;
 
 impl Lstm {
     /// Lets each call of [`forward`](Self::forward), [`forward_into`](Self::forward_into) and
     /// [`advance`](Self::advance) use up to `threads` threads of [rayon](https://docs.rs/rayon) (feature `rayon`): of the
-    /// pool that it is called from inside of, else of the global one. Without this there is one, the caller's, whoever
-    /// else in your program has switched the feature on.
+    /// pool that it is called from inside of, else of the global one, beside the caller's own. Without this there is one,
+    /// the caller's, whoever else in your program has switched the feature on.
     ///
-    /// The two directions of a layer run at the same time, and so do parts of the batch, of four streams or a multiple of
-    /// four (one, in a batch of less than four). One sequence in one direction has nothing to divide. The bits are those
-    /// of one thread. Calls that would take one thread less than about 0.1 ms stay on it.
+    /// The two directions of a layer run at the same time, and so do parts of the batch, of a multiple of four streams. A
+    /// batch of four in one direction has nothing to divide. The bits are those of one thread. Calls that would take one
+    /// thread less than about 0.1 ms stay on it.
     ///
     /// What is promised of one thread is not of more: rayon locks, waits and may allocate. A workspace is cut into parts by
     /// the LSTM that it is used with, so make it after this call; a stream by the one that made it.
@@ -61,16 +58,19 @@ impl Lstm {
     /// The number of parts that a batch is cut into.
     pub(super) fn parts(&self, batch: usize) -> usize {
         let threads = self.threads / self.directions_at_once();
-        usize::clamp(threads, 1, batch.div_ceil(together(batch)))
+        usize::clamp(threads, 1, batch.div_ceil(TOGETHER))
     }
 
     /// Whether these many rows, time steps times streams, are worth more than one thread.
     pub(super) fn pays(&self, rows: usize) -> bool {
-        let row = |layer| {
+        let work = |layer| {
             let sizes = self.config.sizes(layer);
-            self.config.directions() * GATES * sizes.hidden * sizes.columns()
+            GATES * sizes.hidden * sizes.columns() * self.config.directions()
         };
-        self.threads > 1 && rows.saturating_mul((0..self.config.num_layers).map(row).sum()) >= LEAST_WORK
+        let all: usize = (0..self.config.num_layers).map(work).sum();
+        // Two directions wait for each other after every layer.
+        let work = if self.directions_at_once() == 2 { all / self.config.num_layers } else { all };
+        self.threads > 1 && rows.saturating_mul(work) >= LEAST_WORK
     }
 }
 
@@ -86,25 +86,17 @@ pub(super) fn each(parts: &mut [Part], parallel: bool, act: &(impl Fn(&mut Part)
     }
 }
 
-/// Does both, at the same time if `parallel`.
-pub(super) fn join(parallel: bool, left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
+/// Does both, at the same time if `parallel`: the first on the caller's thread, which saves waking another.
+pub(super) fn join(parallel: bool, here: impl FnOnce() + Send, there: impl FnOnce() + Send) {
     #[cfg(feature = "rayon")]
     if parallel {
-        rayon::join(left, right);
+        rayon::in_place_scope(|scope| {
+            scope.spawn(|_| there());
+            here();
+        });
         return;
     }
     let _ = parallel;
-    left();
-    right();
-}
-
-/// Does something on a thread of rayon's if `parallel`: going there once is cheaper than at every [`join`].
-pub(super) fn enter(parallel: bool, act: impl FnOnce() + Send) {
-    #[cfg(feature = "rayon")]
-    if parallel {
-        rayon::scope(|_| act());
-        return;
-    }
-    let _ = parallel;
-    act();
+    here();
+    there();
 }

@@ -5,12 +5,15 @@ use alloc::vec::Vec;
 use super::Lstm;
 use super::input::{Extent, Input};
 use super::part::Part;
-use super::threads::{each, enter, together};
+use super::threads::{TOGETHER, each};
 use crate::error::Error;
 
 /// Rows (time steps times streams) of each part that go through all layers of a unidirectional LSTM together: enough to
 /// compute x's part ahead, few enough for the layers' outputs to stay in a cache.
 const BLOCK_ROWS: usize = 1024;
+
+/// With threads small layers take more rows, up to so many elements, as parts wait for each other after each block.
+const BLOCK_FLOATS: usize = 128 << 10;
 
 /// Memory that a pass works in. It can be used again for any input and any [`Lstm`]; it grows when it must, and
 /// never shrinks. [`Lstm::workspace`] makes one that need not grow.
@@ -51,7 +54,7 @@ impl Workspace {
     /// Deals the streams to the parts, so that each has long ones and short ones.
     fn deal(&mut self) {
         for (n, part) in self.parts[..self.used].iter_mut().enumerate() {
-            part.take(self.order.chunks(together(self.order.len())).skip(n).step_by(self.used).flatten());
+            part.take(self.order.chunks(TOGETHER).skip(n).step_by(self.used).flatten());
         }
     }
 
@@ -99,21 +102,22 @@ impl Workspace {
         let block = self.block(lstm, extent.steps);
         let parallel = lstm.pays(usize::min(block, extent.steps) * extent.batch);
         let parts = &mut self.parts[..self.used];
-        enter(parallel, || {
-            for first in (0..extent.steps).step_by(block) {
-                let times = first..usize::min(first + block, extent.steps);
-                each(parts, parallel, &|part| {
-                    part.gather(lstm, times.clone(), extent, input.data);
-                    part.layers(lstm, times.clone(), parallel);
-                });
-                parts.iter().for_each(|part| part.scatter(lstm, times.clone(), extent, output));
-            }
-        });
+        for first in (0..extent.steps).step_by(block) {
+            let times = first..usize::min(first + block, extent.steps);
+            each(parts, parallel, &|part| {
+                part.gather(lstm, times.clone(), extent, input.data);
+                part.layers(lstm, times.clone(), parallel);
+            });
+            parts.iter().for_each(|part| part.scatter(lstm, times.clone(), extent, output));
+        }
     }
 
     /// Time steps that go through all layers together: all of them if a direction starts at the end.
     fn block(&self, lstm: &Lstm, steps: usize) -> usize {
         let streams = self.parts[..self.used].iter().map(Part::streams).max().unwrap_or(0);
-        if lstm.config.bidirectional { steps } else { usize::min(steps, usize::max(BLOCK_ROWS / streams.max(1), 1)) }
+        let width = usize::max(lstm.config.input_size, lstm.config.output_size());
+        let most = if lstm.threads > 1 { 8 * BLOCK_ROWS } else { BLOCK_ROWS };
+        let rows = usize::clamp(BLOCK_FLOATS / width, BLOCK_ROWS, most);
+        if lstm.config.bidirectional { steps } else { usize::min(steps, usize::max(rows / streams.max(1), 1)) }
     }
 }
