@@ -2,7 +2,7 @@
 //! however the work is cut up. First sizes on both sides of where the kernels change their way, then random picks.
 
 use lstm_kernels::lstm::{Input, Workspace};
-use lstm_kernels::{Isa, Lstm, LstmCellDyn, LstmConfig};
+use lstm_kernels::{Dtype, Isa, Lstm, LstmCellDyn, LstmConfig};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use support::{Close, GRID, LstmCase, LstmResult, Model, Random, assert_same_bits, assert_within, cases, isas};
 
@@ -35,6 +35,8 @@ const SIZES: [(usize, usize); 18] = [
     (128, 128),
 ];
 
+const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
+
 fn config(default: u32) -> ProptestConfig {
     ProptestConfig {
         cases: cases(default),
@@ -47,15 +49,16 @@ fn config(default: u32) -> ProptestConfig {
 /// Options, time steps, batch, whether there are lengths and states, seed.
 fn any_case() -> impl Strategy<Value = LstmCase> {
     let sizes = (1..=20usize, 1..=40usize, prop_oneof![Just(0), 1..=39usize]);
-    let options = (1..=3usize, any::<bool>(), any::<bool>(), any::<bool>());
+    let options = (1..=3usize, any::<bool>(), any::<bool>(), any::<bool>(), proptest::sample::select(&DTYPES[..]));
     let calls = (1..=9usize, 1..=9usize, any::<bool>(), any::<bool>(), any::<u64>());
-    (sizes, options, calls).prop_map(|((input, hidden, proj), (layers, two, bias, batch_first), call)| {
+    (sizes, options, calls).prop_map(|((input, hidden, proj), (layers, two, bias, batch_first, dtype), call)| {
         let config = LstmConfig::new(input, hidden)
             .proj_size(proj % hidden)
             .num_layers(layers)
             .bidirectional(two)
             .bias(bias)
-            .batch_first(batch_first);
+            .batch_first(batch_first)
+            .dtype(dtype);
         let (steps, batch, lengths, states, seed) = call;
         LstmCase::random(config, [steps, batch], lengths, states, seed)
     })
@@ -86,8 +89,10 @@ fn check(case: &LstmCase) {
 #[test]
 fn sizes_on_both_sides_of_every_boundary_agree_with_the_oracle() {
     for (n, &(input, hidden)) in SIZES.iter().enumerate() {
-        let config = LstmConfig::new(input, hidden).bias(n % 3 > 0);
-        check(&LstmCase::random(config, [5, BATCHES[n % 4]], false, n % 2 == 0, n as u64));
+        for (m, dtype) in DTYPES.into_iter().enumerate() {
+            let config = LstmConfig::new(input, hidden).bias(n % 3 > 0).dtype(dtype);
+            check(&LstmCase::random(config, [5, BATCHES[(n + m) % 4]], false, n % 2 == 0, n as u64));
+        }
     }
 }
 
@@ -124,7 +129,7 @@ fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
         let model = Model::random(shape, &mut random, 1.0);
         let (steps, batch) = (3, 1 + n % 5);
         let seq = random.normals(steps * batch * shape.input);
-        let config = LstmConfig::new(shape.input, shape.hidden).bias(shape.bias);
+        let config = LstmConfig::new(shape.input, shape.hidden).bias(shape.bias).dtype(shape.dtype);
         for isa in isas() {
             let cell = shape.cell(&model.weights(), isa);
             let mut states = cell.states(batch);

@@ -1,6 +1,7 @@
 //! Every shape of the grid on every instruction set: close to the f64 oracle, and the same bits however the work is
 //! cut up. First each shape once, then random picks.
 
+use lstm_kernels::{Dtype, layout};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use support::{AnyCell, Close, GRID, Model, Random, Shape, assert_same_bits, assert_within, cases, isas, steps};
 
@@ -33,11 +34,17 @@ fn the_grid_covers_every_residue_and_both_sides_of_every_boundary() {
         assert!(has(4 * line) && has(4 * line + 1), "one of H = {}, {} is missing", 4 * line, 4 * line + 1);
     }
     for last in 1..=12 {
-        let covered = GRID.iter().any(|shape| lstm_kernels::layout::last_group(shape.hidden) == last);
+        let covered = GRID.iter().any(|shape| layout::last_group(layout::F32, shape.hidden) == last);
         assert!(covered, "no cell has {last} lines in its last group");
     }
     for (input, hidden) in [(1, 1), (70, 70), (10, 20), (128, 128), (256, 256)] {
         assert!(Shape::find(input, hidden, true).is_some(), "({input}, {hidden}) is missing");
+    }
+    // Groups of 8 lines with a last one of fewer: 45 lines.
+    assert!(Shape::find(1, 180, true).is_some(), "(1, 180) is missing");
+    for dtype in [Dtype::F16, Dtype::Bf16] {
+        let count = GRID.iter().filter(|shape| shape.dtype == dtype).count();
+        assert!(count >= 9, "fewer than 9 cells of {dtype:?}");
     }
     let small = GRID.iter().filter(|shape| shape.input <= 70 && shape.hidden <= 70);
     assert!(small.count() >= 40, "the grid has fewer than 40 cells within (70, 70)");

@@ -3,7 +3,7 @@
 use std::{error::Error as StdError, sync::Arc, thread};
 
 use lstm_kernels::lstm::{Output, Stream, Workspace};
-use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, State, lstm_cell};
+use lstm_kernels::{Dtype, Error, Isa, Lstm, LstmCellDyn, LstmConfig, State, lstm_cell};
 use support::{GRID, LstmCase, Model, Random, Shape, assert_same_bits, isas};
 
 lstm_cell!(in=10, hidden=20);
@@ -29,7 +29,9 @@ fn cells_and_states_and_errors_are_send_and_sync_and_own_their_data() {
 fn threads_that_share_a_cell_all_get_the_bits_of_one_thread() {
     const THREADS: usize = 8;
     const STEPS: usize = 200;
-    let picked = |shape: &&Shape| [(10, 20), (64, 64), (7, 6)].contains(&(shape.input, shape.hidden));
+    let picked = |shape: &&Shape| {
+        shape.dtype == Dtype::F32 && [(10, 20), (64, 64), (7, 6)].contains(&(shape.input, shape.hidden))
+    };
     let shapes: Vec<&Shape> = GRID.iter().filter(picked).collect();
     assert_eq!(shapes.len(), 4, "three sizes, one of them also without bias: {shapes:?}");
     for isa in isas() {

@@ -60,9 +60,9 @@ impl<
         I > 0
             && H > 0
             && HP == layout::padded(H)
-            && LAST == layout::last_group(H)
+            && LAST == layout::last_group(E::FORM, H)
             && LINES == layout::lines(H)
-            && LEN == layout::tensor_lines(I, H),
+            && LEN == layout::tensor_lines(E::FORM, I, H),
         "these sizes do not belong together: let `lstm_cell!` compute them"
     );
 
@@ -149,7 +149,7 @@ impl<
     /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
     #[inline]
     pub fn step<'s>(&self, x: &[f32; I], state: &'s mut State<H, HP>) -> &'s [f32; H] {
-        dispatch(self.token(), Step { weights: self.weights(), x, state: &mut *state });
+        dispatch(self.token(), Step { weights: self.weights(), x: [x], states: core::array::from_mut(state) });
         state.h()
     }
 
@@ -178,7 +178,7 @@ impl<
     }
 
     fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
-        weights.without_head().check(Self::SIZES, BIAS)?;
+        weights.without_head().check::<E>(Self::SIZES, BIAS)?;
         D::check(weights)
     }
 
@@ -196,49 +196,38 @@ impl<
     pub(crate) fn head(&self) -> &D {
         &self.head
     }
-}
 
-impl<
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const LINES: usize,
-    const LEN: usize,
-    const BIAS: bool,
-    D: Head,
-> Cell<f32, I, H, HP, LAST, LINES, LEN, BIAS, D>
-{
     /// A cell from the bytes of its lines, little-endian, which `lstm_cell!(weights = ...)` has packed. In a constant:
     /// no code runs at start-up.
     #[doc(hidden)]
     pub const fn baked<const A: usize, const B: usize>(bias: &[u8; A], columns: &[u8; B], head: D) -> Self {
         let () = Self::CONSISTENT;
-        Self { bias: read_lines(bias), columns: read_lines(columns), head, choice: Choice::Fastest }
+        let (bias, columns) = (read_lines::<f32, LINES, A>(bias), read_lines::<E, LEN, B>(columns));
+        Self { bias, columns, head, choice: Choice::Fastest }
     }
 }
 
 /// Lines from their bytes, little-endian.
-pub(crate) const fn read_lines<const LEN: usize, const BYTES: usize>(bytes: &[u8; BYTES]) -> [Line; LEN] {
-    const { assert!(BYTES == size_of::<[Line; LEN]>(), "as many bytes as the lines have") };
-    // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and any
-    // bytes are an f32.
-    let lines = unsafe { bytes.as_ptr().cast::<[Line; LEN]>().read_unaligned() };
+pub(crate) const fn read_lines<E: Element, const LEN: usize, const BYTES: usize>(
+    bytes: &[u8; BYTES],
+) -> [E::Line; LEN] {
+    const { assert!(BYTES == size_of::<[E::Line; LEN]>(), "as many bytes as the lines have") };
     #[cfg(target_endian = "big")]
-    let lines = swap_bytes(lines);
-    lines
+    let bytes = &swap_bytes(*bytes, E::WORD);
+    // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and any
+    // bytes are a line of every element.
+    unsafe { bytes.as_ptr().cast::<[E::Line; LEN]>().read_unaligned() }
 }
 
-/// Swaps the bytes of each weight.
+/// Turns each word round.
 #[cfg(target_endian = "big")]
-const fn swap_bytes<const LEN: usize>(mut lines: [Line; LEN]) -> [Line; LEN] {
-    let mut n = 0;
-    while n < LEN * 16 {
-        let weight = &mut lines[n / 16].0[n % 16];
-        *weight = f32::from_bits(weight.to_bits().swap_bytes());
+const fn swap_bytes<const BYTES: usize>(bytes: [u8; BYTES], word: usize) -> [u8; BYTES] {
+    let (mut swapped, mut n) = (bytes, 0);
+    while n < BYTES {
+        swapped[n] = bytes[n / word * word + word - 1 - n % word];
         n += 1;
     }
-    lines
+    swapped
 }
 
 pub(crate) fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {

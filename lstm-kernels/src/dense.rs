@@ -3,25 +3,27 @@
 
 use alloc::vec::Vec;
 
-use crate::layout::Line;
+use crate::element::Element;
+use crate::layout::{Line, packed};
 use crate::product::{Rows, Sums, add};
 use crate::simd::Simd;
 
 /// Packed weights.
 #[derive(Clone, Debug)]
-pub(crate) struct Dense {
+pub(crate) struct Dense<E: Element> {
     outputs: usize,
-    columns: Vec<Line>,
+    columns: Vec<E::Line>,
 }
 
-impl Dense {
+impl<E: Element> Dense<E> {
     /// From checked weights \[outputs, inputs\], row-major, without bias.
     pub(crate) fn new(weights: &[f32], inputs: usize, outputs: usize) -> Self {
-        let lines = outputs.div_ceil(16);
-        let mut columns = alloc::vec![Line::ZERO; lines * inputs];
+        let (lines, share) = (outputs.div_ceil(16), E::FORM.share);
+        let mut columns = alloc::vec![E::ZERO; lines * packed(E::FORM, inputs)];
         for (output, row) in weights.chunks_exact(inputs).enumerate() {
             for (column, &weight) in row.iter().enumerate() {
-                columns[column * lines + output / 16].0[output % 16] = weight;
+                let line = &mut columns[column / share * lines + output / 16];
+                E::put(line, column % share, output % 16, weight);
             }
         }
         Self { outputs, columns }
@@ -46,7 +48,7 @@ impl Dense {
         let lines = self.lines();
         sums[..count * lines].fill(Line::ZERO);
         let mut rows = Sums { data: sums, stride: lines, first: 0 };
-        add::<S, f32>(simd, &self.columns, lines, v, &mut rows, count);
+        add::<S, E>(simd, &self.columns, lines, v, &mut rows, count);
         for (y, sums) in y.chunks_exact_mut(stride).zip(rows.data.chunks_exact(lines)).take(count) {
             for (y, line) in y[..self.outputs].chunks_mut(16).zip(sums) {
                 y.copy_from_slice(&line.0[..y.len()]);

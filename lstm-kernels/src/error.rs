@@ -28,6 +28,17 @@ pub enum Error {
         /// The element.
         value: f32,
     },
+    /// A weight is finite, but not when it is rounded to the type that the cell stores it as.
+    BeyondRange {
+        /// The tensor's name, as in [`WrongLength`](Self::WrongLength).
+        tensor: &'static str,
+        /// The element's index in the row-major tensor.
+        index: usize,
+        /// The element.
+        value: f32,
+        /// The type: `f16` or `bf16`.
+        dtype: &'static str,
+    },
     /// The cell has a bias, the weights given have none.
     MissingBias,
     /// The cell was declared with `bias = false`, the weights given have a bias.
@@ -118,6 +129,9 @@ impl fmt::Display for Error {
             }
             Self::NonFinite { tensor, index, value } => {
                 write!(f, "`{tensor}[{index}]` is {value}, expected a finite number")
+            }
+            Self::BeyondRange { tensor, index, value, dtype } => {
+                write!(f, "`{tensor}[{index}]` is {value}, expected a number within the range of {dtype}")
             }
             Self::MissingBias => f.write_str(
                 "no bias was given, expected `bias_ih` and `bias_hh` (declare the cell with `bias = false` to go without)",

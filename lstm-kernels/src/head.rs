@@ -69,7 +69,7 @@ impl<const H: usize, const OUT: usize, const LEN: usize> Linear<H, OUT, LEN> {
     #[doc(hidden)]
     pub const fn baked<const BYTES: usize>(bytes: &[u8; BYTES]) -> Self {
         let Self { .. } = Self::ZERO;
-        Self { lines: read_lines(bytes) }
+        Self { lines: read_lines::<f32, LEN, BYTES>(bytes) }
     }
 
     #[inline(always)]
@@ -197,11 +197,13 @@ impl<
     const HEAD: usize,
 > Op for RunOut<'_, E, I, H, HP, LAST, OUT, HEAD>
 {
+    const F16: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { weights, head, seq, state, out } = self;
         for (x, y) in seq.iter().zip(out) {
-            simd.enter(Step { weights, x, state: &mut *state });
+            simd.enter(Step { weights, x: [x], states: core::array::from_mut(state) });
             head.apply(simd, state.h(), y);
         }
     }
@@ -235,10 +237,12 @@ impl<
     const HEAD: usize,
 > Op for StepBatchOut<'_, E, I, H, HP, LAST, OUT, HEAD>
 {
+    const F16: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { weights, head, xs, states, out } = self;
-        StepBatch { weights, xs, states: &mut *states }.run(simd);
+        simd.enter(StepBatch { weights, xs, states: &mut *states });
         for (state, y) in states.iter().zip(out) {
             head.apply(simd, state.h(), y);
         }

@@ -8,13 +8,16 @@ use core::{fmt, str::FromStr};
 
 use crate::error::Error;
 use crate::simd::Scalar;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{V3, V4, V4F16};
 
 /// The name of the environment variable that restricts [`Isa::detect`] (feature `std`).
 pub const ISA_VARIABLE: &str = "LSTM_KERNELS_ISA";
 
 /// An instruction set that a kernel may use.
 ///
-/// It names what *may* be used, not how wide each operation is; the results are the same bits on all of them.
+/// It names what *may* be used, not how wide each operation is; the results are the same bits on all of them, with one
+/// exception, which is never chosen for you: [`V4F16`](Self::V4F16).
 ///
 /// ```
 /// use lstm_kernels::Isa;
@@ -28,17 +31,21 @@ pub enum Isa {
     /// Portable Rust without intrinsics. Where the target has no fused multiply-add, one is computed in f64 with
     /// the same result.
     Scalar,
-    /// x86-64-v3: AVX2 and FMA.
+    /// x86-64-v3: AVX2, FMA and F16C.
     V3,
     /// x86-64-v4: AVX-512 F, BW, CD, DQ and VL.
     V4,
+    /// [`V4`](Self::V4) with AVX512-FP16, by name only. Cells of `dtype = f16` multiply and add in f16 on it: about
+    /// twice as fast from (64, 64) on, but *with other bits* and a larger error, see [`lstm_cell!`](crate::lstm_cell).
+    /// All others do as on `V4`.
+    V4F16,
     /// AArch64's Advanced SIMD.
     Neon,
 }
 
 impl Isa {
     /// All that this version knows, slowest first.
-    pub const ALL: &'static [Self] = &[Self::Scalar, Self::V3, Self::V4, Self::Neon];
+    pub const ALL: &'static [Self] = &[Self::Scalar, Self::V3, Self::V4, Self::V4F16, Self::Neon];
 
     /// The name that `Display` prints and `FromStr` and `LSTM_KERNELS_ISA` read.
     pub const fn name(self) -> &'static str {
@@ -46,6 +53,7 @@ impl Isa {
             Self::Scalar => "scalar",
             Self::V3 => "v3",
             Self::V4 => "v4",
+            Self::V4F16 => "v4f16",
             Self::Neon => "neon",
         }
     }
@@ -60,8 +68,8 @@ impl Isa {
         Self::ALL.iter().copied().filter(|isa| isa.is_available())
     }
 
-    /// The fastest that this CPU has, or the one that the environment variable `LSTM_KERNELS_ISA` names
-    /// (`scalar`, `v3`, `v4` or `neon`; read with feature `std` only, at each call).
+    /// The fastest of those with the same bits that this CPU has, or the one that the environment variable `LSTM_KERNELS_ISA` names
+    /// (`scalar`, `v3`, `v4`, `v4f16` or `neon`; read with feature `std` only, at each call).
     ///
     /// # Errors
     /// [`Error::UnknownIsa`] if the variable holds another text, [`Error::IsaUnavailable`] if it names one that
@@ -96,9 +104,11 @@ impl FromStr for Isa {
 pub(crate) enum Token {
     Scalar(Scalar),
     #[cfg(target_arch = "x86_64")]
-    V3(pulp::x86::V3),
+    V3(V3),
     #[cfg(target_arch = "x86_64")]
-    V4(pulp::x86::V4),
+    V4(V4),
+    #[cfg(target_arch = "x86_64")]
+    V4F16(V4F16),
     #[cfg(target_arch = "aarch64")]
     Neon(pulp::aarch64::Neon),
 }
@@ -108,9 +118,11 @@ impl Token {
         let token = match isa {
             Isa::Scalar => Some(Self::Scalar(Scalar)),
             #[cfg(target_arch = "x86_64")]
-            Isa::V3 => pulp::x86::V3::try_new().map(Self::V3),
+            Isa::V3 => V3::try_new().map(Self::V3),
             #[cfg(target_arch = "x86_64")]
-            Isa::V4 => pulp::x86::V4::try_new().map(Self::V4),
+            Isa::V4 => V4::try_new().map(Self::V4),
+            #[cfg(target_arch = "x86_64")]
+            Isa::V4F16 => V4F16::try_new().map(Self::V4F16),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => pulp::aarch64::Neon::try_new().map(Self::Neon),
             #[allow(unreachable_patterns)]
@@ -119,14 +131,14 @@ impl Token {
         token.ok_or(Error::IsaUnavailable { isa })
     }
 
-    /// The fastest that this CPU has, by [`Isa::ALL`]'s order. Cached: a call costs one relaxed load and a predictable
+    /// The fastest of those with the same bits that this CPU has, by [`Isa::ALL`]'s order. Cached: a call costs one relaxed load and a predictable
     /// branch for each instruction set that is asked for.
     #[inline]
     pub(crate) fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = pulp::x86::V4::try_new() {
+        if let Some(simd) = V4::try_new() {
             return Self::V4(simd);
-        } else if let Some(simd) = pulp::x86::V3::try_new() {
+        } else if let Some(simd) = V3::try_new() {
             return Self::V3(simd);
         }
         #[cfg(target_arch = "aarch64")]
@@ -143,6 +155,8 @@ impl Token {
             Self::V3(_) => Isa::V3,
             #[cfg(target_arch = "x86_64")]
             Self::V4(_) => Isa::V4,
+            #[cfg(target_arch = "x86_64")]
+            Self::V4F16(_) => Isa::V4F16,
             #[cfg(target_arch = "aarch64")]
             Self::Neon(_) => Isa::Neon,
         }

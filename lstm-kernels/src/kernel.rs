@@ -54,11 +54,14 @@
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
 //! infinity) that no other lane ever reads.
 
+use core::array::from_mut;
 use core::hint::black_box;
 
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
 use crate::element::Element;
-use crate::layout::{Line, group_lines};
+use crate::layout::{Line, group_lines, packed};
+#[cfg(target_arch = "x86_64")]
+use crate::simd::F16Simd;
 use crate::simd::{Op, Section, Simd, Split, Vector};
 use crate::state::State;
 
@@ -69,12 +72,16 @@ use crate::state::State;
 macro_rules! each {
     ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
     (@ $n:ident $count:expr => $body:block, $($index:literal)*) => {
+        const { assert!($count <= [$($index),*].len(), "more rounds than are written out") };
         $( if const { $index < $count } { let $n: usize = $index; $body } )*
     };
 }
 macro_rules! each_of_4 {
     ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3) };
 }
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod native;
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
@@ -104,7 +111,7 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
     S: Simd,
     E: Element,
 {
-    if const { HP > LAST * 4 && group_lines(H) == 4 } {
+    if const { HP > LAST * 4 && group_lines(E::FORM, H) == 4 } {
         return groups::<S, E, I, H, HP, LAST, 4, T>(simd, weights, x, states);
     }
     if const { HP > LAST * 4 } {
@@ -135,7 +142,8 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     E: Element,
 {
     let (bias, last_bias) = weights.bias.split_at(weights.bias.len() - LAST);
-    let (full, last) = weights.columns.split_at(weights.columns.len() - (I + H) * LAST);
+    let columns = weights.columns.len() / weights.bias.len();
+    let (full, last) = weights.columns.split_at(weights.columns.len() - columns * LAST);
     let mut next = [[0.0; HP]; T];
     let count = bias.len() / G;
     let backwards = states[0].turn();
@@ -144,7 +152,7 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
         let first = n * G * 4;
         let h = states.each_ref().map(State::h);
         if n < count {
-            let (bias, group) = (&bias[n * G..][..G], &full[n * (I + H) * G..][..(I + H) * G]);
+            let (bias, group) = (&bias[n * G..][..G], &full[n * columns * G..][..columns * G]);
             let z = sums::<S, E, I, H, G, T>(simd, bias, group, x, h);
             for t in 0..T {
                 let c = &mut states[t].lanes_mut().1[first..];
@@ -173,7 +181,7 @@ fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, con
     h: [&[f32; H]; T],
 ) -> [[S::Row; R]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); R]; T];
-    let (w_ih, w_hh) = columns.split_at(I * R);
+    let (w_ih, w_hh) = columns.split_at(packed(E::FORM, I) * R);
     if const { chains(H, R) * R * T <= S::ACCUMULATORS } {
         Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
         return out;
@@ -275,14 +283,15 @@ fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     part: Part<'_, E, T>,
 ) {
     let Part { columns, stride, .. } = part;
-    if columns.len() <= BLOCK * stride {
+    if part.inputs[0].len() <= BLOCK {
         *z = block::<S, E, N, T, C>(simd, *z, part);
         return;
     }
-    for (columns, start) in columns.chunks(BLOCK * stride).zip((0..).step_by(BLOCK)) {
+    for (columns, start) in columns.chunks(BLOCK / E::FORM.share * stride).zip((0..).step_by(BLOCK)) {
         let mut inputs = part.inputs;
         each_of_4!(t < T => {
-            let Some(block) = part.inputs[t].get(start..start + columns.len() / stride) else { return };
+            let end = usize::min(start + BLOCK, part.inputs[t].len());
+            let Some(block) = part.inputs[t].get(start..end) else { return };
             inputs[t] = block;
         });
         let zero = [[S::Row::splat(simd, 0.0); N]; T];
@@ -368,24 +377,37 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     let &Part { columns, stride, first, inputs } = part;
     let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; G];
     chains[0] = start;
+    if const { C == 1 } {
+        // Fewer than 4 columns.
+        each_of_4!(k < 3 => {
+            if k < inputs[0].len() {
+                let mut x = [0.0; T];
+                each_of_4!(t < T => { x[t] = inputs[t][k]; });
+                column::<S, E, N, T>(simd, &mut chains[0], &columns[k / E::FORM.share * stride + first..], k % E::FORM.share, x);
+            }
+        });
+        return chains[0];
+    }
     let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
     each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
-    let mut rounds = columns.chunks_exact(stride * C);
+    let mut rounds = columns.chunks_exact(stride * (C / E::FORM.share));
     // A count that the compiler does not know keeps the loop. One chain alone may be unrolled: there is nothing to sort.
     let most = if const { T == 1 && G > 1 } { black_box(usize::MAX) } else { usize::MAX };
-    for (k, round) in rounds.by_ref().take(most).enumerate() {
+    for (k, round) in rounds.by_ref().take(usize::min(blocks[0].len(), most)).enumerate() {
         each_of_4!(g < G => {
             let mut x = [0.0; T];
             each_of_4!(t < T => { x[t] = blocks[t][k][chain + g]; });
-            column::<S, E, N, T>(simd, &mut chains[g], &round[(chain + g) * stride + first..], x);
+            let lines = &round[(chain + g) / E::FORM.share * stride + first..];
+            column::<S, E, N, T>(simd, &mut chains[g], lines, (chain + g) % E::FORM.share, x);
         });
     }
-    let rest = rounds.remainder();
+    let rest = &columns[blocks[0].len() * (C / E::FORM.share) * stride..];
     each_of_4!(g < G => {
-        if rest.len() > (chain + g) * stride {
+        if rests[0].len() > chain + g {
             let mut x = [0.0; T];
             each_of_4!(t < T => { x[t] = rests[t][chain + g]; });
-            column::<S, E, N, T>(simd, &mut chains[g], &rest[(chain + g) * stride + first..], x);
+            let lines = &rest[(chain + g) / E::FORM.share * stride + first..];
+            column::<S, E, N, T>(simd, &mut chains[g], lines, (chain + g) % E::FORM.share, x);
         }
     });
     if G == 4 {
@@ -398,19 +420,20 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     }
 }
 
-/// chain += column * x, for each stream's x.
+/// chain += column * x, for each stream's x: column `part` of those that share lines.
 #[inline(always)]
 fn column<S: Simd, E: Element, const N: usize, const T: usize>(
     simd: S,
     chain: &mut [[S::Row; N]; T],
     column: &[E::Line],
+    part: usize,
     x: [f32; T],
 ) {
     let mut broadcast = [S::Row::splat(simd, 0.0); T];
     each_of_4!(t < T => { broadcast[t] = S::Row::splat(simd, x[t]); });
     let column = &column[..N];
     each!(n < N => {
-        let line = E::load(simd, &column[n]);
+        let line = E::load(simd, &column[n], part);
         each_of_4!(t < T => { chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]); });
     });
 }
@@ -564,19 +587,31 @@ fn update<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     output.zero_where_tiny(simd, cell).store(simd, h);
 }
 
-/// One step of one stream.
-pub(crate) struct Step<'a, E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
+/// One step of `T` streams.
+pub(crate) struct Step<'a, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>
+where
+    E: Element,
+{
     pub(crate) weights: Weights<'a, E, I, H, LAST>,
-    pub(crate) x: &'a [f32; I],
-    pub(crate) state: &'a mut State<H, HP>,
+    pub(crate) x: [&'a [f32; I]; T],
+    pub(crate) states: &'a mut [State<H, HP>; T],
 }
 
-impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
-    for Step<'_, E, I, H, HP, LAST>
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize> Op
+    for Step<'_, E, I, H, HP, LAST, T>
 {
+    const F16: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        step::<S, E, I, H, HP, LAST, 1>(simd, self.weights, [self.x], core::array::from_mut(self.state));
+        step::<S, E, I, H, HP, LAST, T>(simd, self.weights, self.x, self.states);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn run_f16<S: F16Simd>(self, simd: S) {
+        let Weights { bias, columns } = self.weights;
+        native::step::<S, I, H, HP, LAST, T>(simd, bias, E::halves(columns), self.x, self.states);
     }
 }
 
@@ -596,6 +631,8 @@ const fn streams(accumulators: usize, lines: usize) -> usize {
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
     for StepBatch<'_, E, I, H, HP, LAST>
 {
+    const F16: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (weights, mut states, mut xs) = (self.weights, self.states, self.xs);
@@ -603,12 +640,12 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             let (tiles, rest) = states.as_chunks_mut::<4>();
             let (x_tiles, x_rest) = xs.as_chunks::<4>();
             for (states, xs) in tiles.iter_mut().zip(x_tiles) {
-                step::<S, E, I, H, HP, LAST, 4>(simd, weights, xs.each_ref(), states);
+                simd.enter(Step { weights, x: xs.each_ref(), states });
             }
             (states, xs) = (rest, x_rest);
         }
         for (state, x) in states.iter_mut().zip(xs) {
-            simd.enter(Step { weights, x, state });
+            simd.enter(Step { weights, x: [x], states: from_mut(state) });
         }
     }
 }
@@ -622,11 +659,13 @@ pub(crate) struct Run<'a, E: Element, const I: usize, const H: usize, const HP: 
 }
 
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for Run<'_, E, I, H, HP, LAST> {
+    const F16: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { weights, seq, state, out } = self;
         for (x, out) in seq.iter().zip(out) {
-            simd.enter(Step { weights, x, state: &mut *state });
+            simd.enter(Step { weights, x: [x], states: from_mut(state) });
             *out = *state.h();
         }
     }

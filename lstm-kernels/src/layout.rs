@@ -21,11 +21,14 @@
 //!
 //! Hence a column of `hidden` units takes [`lines`]`(hidden)` lines. Up to 12 lines, all accumulators of a layer
 //! stay in registers together, and the tensor is just column after column. Larger layers are cut into *groups*
-//! of 4 lines (16 units), in layers of more than 128 units of 8, each stored whole before the next one; the last group
-//! has the rest, less than twice as many.
+//! of 4 lines (16 units), of f16 or in layers of more than 128 units of 8, each stored whole before the next one; the
+//! last group has the rest, up to 12.
 //!
 //! One layout serves every instruction set (a line is one zmm, two ymm or four q registers), so weights can be
 //! packed before it is known where they will run.
+//!
+//! Lines of f32 are 64 bytes, those of f16 32. Of bf16 two columns, 2k and 2k + 1 of x or of h, *share* a line of 64
+//! bytes: lane by lane the lower and the upper half of 32 bits, which one shift or one mask widens.
 //!
 //! The lines of the gates i, f and o hold half of each weight, exact in binary: sigmoid(z) is computed from
 //! tanh(z / 2), see [`activation`](crate::activation).
@@ -48,11 +51,26 @@ const TANH_GATE: usize = 2;
 /// The most lines in one group.
 const MAX_LINES: usize = 12;
 
+/// What a type of weight makes of the layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    line_bytes: usize,
+    /// Columns that share a line.
+    pub(crate) share: usize,
+}
+
+/// The form of f32.
+pub const F32: Form = Form { line_bytes: 64, share: 1 };
+/// The form of f16.
+pub const F16: Form = Form { line_bytes: 32, share: 1 };
+/// The form of bf16.
+pub const BF16: Form = Form { line_bytes: 64, share: 2 };
+
 /// Lines in each group but the last, in a layer of more than one group. Where the weights are a few times the L1 cache,
-/// small groups leave more of them there from one step to the next (4 against 8: 980 against 1,110 ns at (64, 64));
-/// larger layers gain from long reads (26 against 27 us at (256, 256)).
-pub(crate) const fn group_lines(hidden: usize) -> usize {
-    if lines(hidden) <= 32 { 4 } else { 8 }
+/// groups of few bytes leave more of them there from one step to the next (4 against 8 lines of f32: 980 against 1,110 ns
+/// at (64, 64)); larger layers gain from long reads (26 against 27 us at (256, 256)).
+pub(crate) const fn group_lines(form: Form, hidden: usize) -> usize {
+    if lines(hidden) <= 32 { 256 / form.line_bytes } else { 8 }
 }
 
 /// `hidden` rounded up to what fills whole lines.
@@ -66,26 +84,52 @@ pub const fn lines(hidden: usize) -> usize {
 }
 
 /// Lines of the last group (the only one, if there are at most 12).
-pub const fn last_group(hidden: usize) -> usize {
-    let (mut last, group) = (lines(hidden), group_lines(hidden));
+pub const fn last_group(form: Form, hidden: usize) -> usize {
+    let (mut last, group) = (lines(hidden), group_lines(form, hidden));
     if last > MAX_LINES {
-        while last >= 2 * group {
+        while last >= 2 * group || last > MAX_LINES {
             last -= group;
         }
     }
     last
 }
 
-/// Lines of the whole packed tensor: `input` columns of x and `hidden` columns of h.
-pub const fn tensor_lines(input: usize, hidden: usize) -> usize {
-    (input + hidden) * lines(hidden)
+/// Packed columns of a part of `columns` columns.
+pub(crate) const fn packed(form: Form, columns: usize) -> usize {
+    columns.div_ceil(form.share)
 }
 
-/// The place of one weight: `(line, lane)`; `columns` of x and h in all. The bias is packed as a tensor of one column.
-pub(crate) fn place(columns: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
-    let last_units = last_group(hidden) * 4;
+/// Lines of the whole packed tensor: `input` columns of x and `hidden` columns of h.
+pub const fn tensor_lines(form: Form, input: usize, hidden: usize) -> usize {
+    (packed(form, input) + packed(form, hidden)) * lines(hidden)
+}
+
+/// The place of the weight from a column, `input` of x and then `output` of h, to a unit's gate: the line, which of the
+/// columns that share it, and the lane.
+pub(crate) fn place(
+    form: Form,
+    [input, output]: [usize; 2],
+    hidden: usize,
+    column: usize,
+    gate: usize,
+    unit: usize,
+) -> (usize, usize, usize) {
+    let (x, h) = (packed(form, input), packed(form, output));
+    let (first, column) = if column < input { (0, column) } else { (x, column - input) };
+    let (line, lane) = place_among(form, x + h, hidden, first + column / form.share, gate, unit);
+    (line, column % form.share, lane)
+}
+
+/// The place of a bias, packed as a tensor of one column: `(line, lane)`.
+pub(crate) fn place_of_bias(form: Form, hidden: usize, gate: usize, unit: usize) -> (usize, usize) {
+    place_among(form, 1, hidden, 0, gate, unit)
+}
+
+/// The place in a tensor of `columns` packed columns.
+fn place_among(form: Form, columns: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
+    let last_units = last_group(form, hidden) * 4;
     let full_units = padded(hidden) - last_units;
-    let full_lines = group_lines(hidden);
+    let full_lines = group_lines(form, hidden);
     let group = if unit < full_units { unit / (full_lines * 4) } else { full_units / (full_lines * 4) };
     let lines = if unit < full_units { full_lines } else { last_units / 4 };
     let (line, lane) = place_in_column(lines, gate, unit - group * full_lines * 4);
@@ -136,14 +180,16 @@ mod tests {
     #[test]
     fn every_weight_has_a_place_of_its_own_inside_the_tensor() {
         for hidden in (1..=100).chain([128, 256]) {
-            for input in [1, 2, 7] {
+            for (input, form) in [1, 2, 7].into_iter().flat_map(|input| [F32, F16, BF16].map(|form| (input, form))) {
                 let mut taken = HashSet::new();
                 for column in 0..input + hidden {
                     for gate in 0..GATES {
                         for unit in 0..hidden {
-                            let (line, lane) = place(input + hidden, hidden, column, gate, unit);
-                            assert!(line < tensor_lines(input, hidden) && lane < 16, "({input}, {hidden})");
-                            assert!(taken.insert((line, lane)), "({input}, {hidden}): two weights in {line}, {lane}");
+                            let (line, part, lane) = place(form, [input, hidden], hidden, column, gate, unit);
+                            let inside = line < tensor_lines(form, input, hidden) && part < form.share && lane < 16;
+                            assert!(inside, "{form:?} ({input}, {hidden})");
+                            let new = taken.insert((line, part, lane));
+                            assert!(new, "{form:?} ({input}, {hidden}): two weights in {line}, {part}, {lane}");
                         }
                     }
                 }
@@ -168,20 +214,32 @@ mod tests {
     fn a_tail_of_four_units_shares_one_line() {
         // (10, 20): a block of 16 and a folded quarter: 5 lines a column, not 8.
         assert_eq!(lines(20), 5);
-        assert_eq!(place(30, 20, 0, 0, 0), (0, 0));
-        assert_eq!(place(30, 20, 0, 3, 15), (3, 15));
-        assert_eq!(place(30, 20, 0, 1, 17), (4, 5));
-        assert_eq!(place(30, 20, 29, 3, 19), (29 * 5 + 4, 15));
+        let place = |form, column, gate, unit| place(form, [10, 20], 20, column, gate, unit);
+        assert_eq!(place(F32, 0, 0, 0), (0, 0, 0));
+        assert_eq!(place(F32, 0, 3, 15), (3, 0, 15));
+        assert_eq!(place(F32, 0, 1, 17), (4, 0, 5));
+        assert_eq!(place(F32, 29, 3, 19), (29 * 5 + 4, 0, 15));
+        assert_eq!(place(BF16, 28, 3, 19), (14 * 5 + 4, 0, 15));
+        assert_eq!(place(BF16, 29, 3, 19), (14 * 5 + 4, 1, 15));
     }
 
     #[test]
     fn large_layers_are_cut_into_groups() {
-        assert_eq!((lines(48), last_group(48)), (12, 12));
-        assert_eq!((lines(49), last_group(49)), (13, 5));
-        assert_eq!((lines(64), last_group(64)), (16, 4));
-        assert_eq!((lines(84), last_group(84)), (21, 5));
-        assert_eq!((lines(128), last_group(128)), (32, 4));
-        assert_eq!((lines(129), last_group(129)), (33, 9));
-        assert_eq!((lines(256), last_group(256)), (64, 8));
+        let cut = |form, hidden| (lines(hidden), group_lines(form, hidden), last_group(form, hidden));
+        assert_eq!(cut(F32, 48), (12, 4, 12));
+        assert_eq!(cut(F32, 49), (13, 4, 5));
+        assert_eq!(cut(BF16, 64), (16, 4, 4));
+        assert_eq!(cut(F16, 64), (16, 8, 8));
+        assert_eq!(cut(F32, 84), (21, 4, 5));
+        assert_eq!(cut(F32, 128), (32, 4, 4));
+        assert_eq!(cut(F32, 129), (33, 8, 9));
+        assert_eq!(cut(F32, 180), (45, 8, 5));
+        assert_eq!(cut(F32, 256), (64, 8, 8));
+        for hidden in 1..=4096 {
+            for form in [F32, F16, BF16] {
+                let (lines, group, last) = cut(form, hidden);
+                assert!((1..=MAX_LINES).contains(&last) && (lines - last) % group == 0, "{form:?}, H = {hidden}");
+            }
+        }
     }
 }

@@ -88,7 +88,7 @@ mod weights;
 pub use error::Error;
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
-pub use lstm::{Lstm, LstmCellDyn, LstmConfig};
+pub use lstm::{Dtype, Lstm, LstmCellDyn, LstmConfig};
 pub use stack::Layer;
 pub use state::State;
 #[cfg(feature = "safetensors")]
@@ -106,6 +106,8 @@ macro_rules! lstm_cell {
 pub mod __private {
     #[cfg(feature = "alloc")]
     pub use alloc::boxed::Box;
+    pub use core::primitive::f32;
+    pub use half::{bf16, f16};
     pub use lstm_macros::lstm_cell_impl;
 
     /// Keeps the tokens if the library has the feature `alloc`.

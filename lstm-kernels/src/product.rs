@@ -7,8 +7,12 @@
 //! read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time steps.
 
 use crate::element::Element;
+#[cfg(target_arch = "x86_64")]
+use crate::kernel::native;
 use crate::kernel::{self, BLOCK, Part, block, chains, join};
 use crate::layout::Line;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::F16Simd;
 use crate::simd::{Op, Simd, Vector};
 
 /// Rows of f32, `stride` apart, of which the first `len` elements count.
@@ -55,15 +59,17 @@ fn tiles<S: Simd, E: Element, const T: usize>(
         return;
     }
     let most = const { tile_lines::<S>(T) };
-    let chains = chains(inputs.len, lines);
+    // Arithmetic in f16 has chains of its own.
+    let chains = if const { S::F16 && E::F16 } { 1 } else { chains(inputs.len, lines) };
     for first in (0..lines).step_by(most) {
-        for (columns, column) in columns.chunks(BLOCK * lines).zip((0..).step_by(BLOCK)) {
+        for (columns, column) in columns.chunks(BLOCK / E::FORM.share * lines).zip((0..).step_by(BLOCK)) {
             for row in rows.clone().step_by(T) {
                 let tile = Tile::<E> {
                     columns,
                     lines,
                     first,
-                    inputs: Rows { data: &inputs.data[row * inputs.stride + column..], ..inputs },
+                    inputs: Rows { data: &inputs.data[row * inputs.stride..], ..inputs },
+                    column,
                     sums: &mut sums.data[row * sums.stride + sums.first + first..],
                     stride: sums.stride,
                 };
@@ -90,43 +96,87 @@ const fn tile_lines<S: Simd>(rows: usize) -> usize {
     if S::ACCUMULATORS / rows >= 16 { 8 } else { kernel::tile_lines(S::ACCUMULATORS, rows) }
 }
 
-/// At most [`BLOCK`] columns, and where in them and in the rows a tile starts.
+/// At most [`BLOCK`] columns, the first of which is `column`, and where in them and in the rows a tile starts.
 struct Tile<'a, E: Element> {
     columns: &'a [E::Line],
     lines: usize,
     first: usize,
     inputs: Rows<'a>,
+    column: usize,
     sums: &'a mut [Line],
     stride: usize,
+}
+
+impl<'a, E: Element> Tile<'a, E> {
+    /// The inputs of the columns in each of `T` rows.
+    #[inline(always)]
+    fn rows<const T: usize>(&self) -> [&'a [f32]; T] {
+        let (inputs, mut rows) = (self.inputs, [&[][..]; T]);
+        for t in 0..T {
+            let row = &inputs.data[t * inputs.stride..][..inputs.len];
+            rows[t] = &row[self.column..usize::min(self.column + BLOCK, inputs.len)];
+        }
+        rows
+    }
 }
 
 /// A tile of `N` lines and `T` rows, summed in `C` chains.
 struct Sized<'a, E: Element, const N: usize, const T: usize, const C: usize>(Tile<'a, E>);
 
 impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_, E, N, T, C> {
+    const F16: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Tile { columns, lines, first, inputs, sums, stride } = self.0;
-        let zero = [[S::Row::splat(simd, 0.0); N]; T];
-        let (mut z, mut rows) = (zero, [&[][..]; T]);
-        for t in 0..T {
-            rows[t] = &inputs.data[t * inputs.stride..][..columns.len() / lines];
-            let sums = &sums[t * stride..][..N];
-            for n in 0..N {
-                z[t][n] = S::Row::load(simd, &sums[n].0);
-            }
-        }
+        let rows = self.0.rows();
+        let Tile { columns, lines, first, inputs, sums, stride, .. } = self.0;
+        let (zero, mut z) = ([[S::Row::splat(simd, 0.0); N]; T], load(simd, sums, stride));
         let part = Part::<E, T> { columns, stride: lines, first, inputs: rows };
         z = if inputs.len > BLOCK {
             join(simd, z, block::<S, E, N, T, C>(simd, zero, part))
         } else {
             block::<S, E, N, T, C>(simd, z, part)
         };
-        for t in 0..T {
-            let sums = &mut sums[t * stride..][..N];
-            for n in 0..N {
-                z[t][n].store(simd, &mut sums[n].0);
-            }
+        store(simd, &z, sums, stride);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn run_f16<S: F16Simd>(self, simd: S) {
+        let rows = self.0.rows();
+        let Tile { columns, lines, first, sums, stride, .. } = self.0;
+        let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
+        for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(rows).zip(&mut inputs) {
+            let pairs = &mut pairs[..row.len()];
+            native::twice(simd, row, pairs);
+            *inputs = pairs;
+        }
+        let mut z: [[S::Row; N]; T] = load(simd, sums, stride);
+        native::add(simd, &mut z, native::Part { columns: E::halves(columns), stride: lines, first, inputs });
+        store(simd, &z, sums, stride);
+    }
+}
+
+/// `N` lines of `T` rows of sums.
+#[inline(always)]
+fn load<S: Simd, const N: usize, const T: usize>(simd: S, sums: &[Line], stride: usize) -> [[S::Row; N]; T] {
+    let mut z = [[S::Row::splat(simd, 0.0); N]; T];
+    for t in 0..T {
+        let sums = &sums[t * stride..][..N];
+        for n in 0..N {
+            z[t][n] = S::Row::load(simd, &sums[n].0);
+        }
+    }
+    z
+}
+
+/// The way back.
+#[inline(always)]
+fn store<S: Simd, const N: usize, const T: usize>(simd: S, z: &[[S::Row; N]; T], sums: &mut [Line], stride: usize) {
+    for t in 0..T {
+        let sums = &mut sums[t * stride..][..N];
+        for n in 0..N {
+            z[t][n].store(simd, &mut sums[n].0);
         }
     }
 }

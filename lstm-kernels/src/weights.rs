@@ -2,7 +2,7 @@
 
 use crate::element::Element;
 use crate::error::Error;
-use crate::layout::{GATES, Line, place, place_in_head, place_of_head_bias, scale};
+use crate::layout::{GATES, Line, place, place_in_head, place_of_bias, place_of_head_bias, scale};
 
 /// The weights of one LSTM cell, or of one layer and direction of an LSTM: a view, checked when a cell is made
 /// from it.
@@ -142,8 +142,8 @@ impl<'a> LstmWeights<'a> {
         self.bias.is_some()
     }
 
-    /// Checks every length, then every value. There must be no head.
-    pub(crate) fn check(&self, sizes: Sizes, has_bias: bool) -> Result<(), Error> {
+    /// Checks every length, then every value, to be stored as `E`. There must be no head.
+    pub(crate) fn check<E: Element>(&self, sizes: Sizes, has_bias: bool) -> Result<(), Error> {
         self.check_head(None)?;
         match (has_bias, self.bias) {
             (true, None) => return Err(Error::MissingBias),
@@ -171,7 +171,15 @@ impl<'a> LstmWeights<'a> {
             (names[3], bias.1, bias_hh),
             ("weight_hr", self.weight_hr.unwrap_or_default(), hr),
         ];
-        check_tensors(&tensors)
+        check_tensors(&tensors)?;
+        // The bias is f32 for every element.
+        let stored = [tensors[0], tensors[1], tensors[4]];
+        for (tensor, values, _) in stored {
+            if let Some(index) = values.iter().position(|&value| !E::holds(value)) {
+                return Err(Error::BeyondRange { tensor, index, value: values[index], dtype: E::NAME });
+            }
+        }
+        Ok(())
     }
 
     /// Checks the head alone: for `(hidden, outputs)`, or that there is none.
@@ -221,13 +229,14 @@ impl<'a> LstmWeights<'a> {
         for gate in 0..GATES {
             for unit in 0..sizes.hidden {
                 if let Some([bias_ih, bias_hh]) = self.bias(sizes.hidden, gate, unit) {
-                    let (line, lane) = place(1, sizes.hidden, 0, gate, unit);
+                    let (line, lane) = place_of_bias(E::FORM, sizes.hidden, gate, unit);
                     bias[line].0[lane] = scale(gate) * (bias_ih + bias_hh);
                 }
                 for column in 0..sizes.columns() {
-                    let (line, lane) = place(sizes.columns(), sizes.hidden, column, gate, unit);
                     let weight = self.weight(sizes, gate, unit, column);
-                    E::put(&mut columns[line], lane, scale(gate) * weight);
+                    let parts = [sizes.input, sizes.output()];
+                    let (line, part, lane) = place(E::FORM, parts, sizes.hidden, column, gate, unit);
+                    E::put(&mut columns[line], part, lane, scale(gate) * weight);
                 }
             }
         }

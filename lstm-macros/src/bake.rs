@@ -11,8 +11,10 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use syn::Error;
 
-use crate::layout::{GATES, head_lines, lines, place, place_in_head, place_of_head_bias, scale, tensor_lines};
-use crate::validate::{Cell, Weights};
+use crate::layout::{
+    self, Form, GATES, head_lines, lines, place, place_in_head, place_of_bias, place_of_head_bias, scale, tensor_lines,
+};
+use crate::validate::{Cell, Element, Weights};
 
 /// What is wrong with the file.
 type Result<T> = std::result::Result<T, String>;
@@ -24,7 +26,7 @@ pub(crate) fn bake(cell: &Cell, weights: &Weights) -> TokenStream {
     let path = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default().join(&file);
     match pack(cell, weights, &path) {
         Ok((bias, columns, head)) => {
-            let (bias, columns, watched) = (literal(&bias), literal(&columns), path.to_string_lossy());
+            let (bias, columns, watched) = (literal(&bias), Literal::byte_string(&columns), path.to_string_lossy());
             let head = head.map_or_else(
                 || quote!(()),
                 |head| {
@@ -50,8 +52,8 @@ fn literal(lines: &[[f32; 16]]) -> Literal {
 
 type Lines = Vec<[f32; 16]>;
 
-/// The lines of the bias, of the columns, and of the head if there is one.
-type Packed = (Lines, Lines, Option<Lines>);
+/// The lines of the bias, the bytes of the columns, and the lines of the head if there is one.
+type Packed = (Lines, Vec<u8>, Option<Lines>);
 
 fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
     let bytes = fs::read(path).map_err(|error| format!("cannot read this file of the crate's root folder: {error}"))?;
@@ -63,27 +65,49 @@ fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
 }
 
 /// What `LstmWeights::pack` of the library would write.
-fn pack_lstm(cell: &Cell, module: &Module<'_, '_>) -> Result<(Lines, Lines)> {
+fn pack_lstm(cell: &Cell, module: &Module<'_, '_>) -> Result<(Lines, Vec<u8>)> {
     let model = Lstm::read(cell, module)?;
-    let (input, hidden) = (cell.input, cell.hidden);
+    let (input, hidden, form) = (cell.input, cell.hidden, form(cell.dtype));
     let mut bias = vec![[0f32; 16]; lines(hidden)];
-    let mut columns = vec![[0f32; 16]; tensor_lines(input, hidden)];
+    // A tensor for each of the columns that share a line.
+    let mut columns = vec![vec![[0f32; 16]; tensor_lines(form, input, hidden)]; form.share];
     for gate in 0..GATES {
         for unit in 0..hidden {
             let row = gate * hidden + unit;
             if let Some([ih, hh]) = &model.bias {
-                let (line, lane) = place(1, hidden, 0, gate, unit);
+                let (line, lane) = place_of_bias(form, hidden, gate, unit);
                 bias[line][lane] = scale(gate) * (ih[row] + hh[row]);
             }
             let x = &model.weight_ih[row * input..][..input];
             let h = &model.weight_hh[row * hidden..][..hidden];
             for (column, weight) in x.iter().chain(h).enumerate() {
-                let (line, lane) = place(input + hidden, hidden, column, gate, unit);
-                columns[line][lane] = scale(gate) * weight;
+                let (line, part, lane) = place(form, [input, hidden], hidden, column, gate, unit);
+                columns[part][line][lane] = scale(gate) * weight;
             }
         }
     }
-    Ok((bias, columns))
+    Ok((bias, stored(cell.dtype, &columns)))
+}
+
+const fn form(element: Element) -> Form {
+    match element {
+        Element::F32 => layout::F32,
+        Element::F16 => layout::F16,
+        Element::Bf16 => layout::BF16,
+    }
+}
+
+/// The bytes of the columns, little-endian, as `Element::put` of the library would write them.
+fn stored(element: Element, columns: &[Lines]) -> Vec<u8> {
+    let lanes = |part: usize| columns[part].iter().flatten().copied();
+    match element {
+        Element::F32 => lanes(0).flat_map(f32::to_le_bytes).collect(),
+        Element::F16 => lanes(0).flat_map(|lane| f16::from_f32(lane).to_le_bytes()).collect(),
+        Element::Bf16 => {
+            let pairs = lanes(0).zip(lanes(1));
+            pairs.flat_map(|(low, high)| [low, high]).flat_map(|lane| bf16::from_f32(lane).to_le_bytes()).collect()
+        }
+    }
 }
 
 /// What `LstmWeights::pack_head` of the library would write, from a `torch.nn.Linear`.
@@ -141,8 +165,8 @@ impl Lstm {
         }
         let (shape_ih, shape_hh, shape_bias) = ([rows, input], [rows, hidden], [rows]);
         Ok(Self {
-            weight_ih: module.tensor(weight_ih, &shape_ih)?,
-            weight_hh: module.tensor(weight_hh, &shape_hh)?,
+            weight_ih: module.weights(weight_ih, &shape_ih, cell.dtype)?,
+            weight_hh: module.weights(weight_hh, &shape_hh, cell.dtype)?,
             bias: match cell.bias {
                 true => Some([module.tensor(bias_ih, &shape_bias)?, module.tensor(bias_hh, &shape_bias)?]),
                 false => None,
@@ -199,6 +223,23 @@ impl Module<'_, '_> {
     fn view(&self, name: &str) -> Result<TensorView<'_>> {
         let key = self.key(name);
         self.file.tensor(&key).map_err(|_| format!("the tensor `{key}` is missing; {}", self.listing()))
+    }
+
+    /// The elements of a tensor, rounded to f32, none of which is infinite as an element of the cell.
+    fn weights(&self, name: &str, shape: &[usize], element: Element) -> Result<Vec<f32>> {
+        let weights = self.tensor(name, shape)?;
+        let holds = |weight| match element {
+            Element::F32 => true,
+            Element::F16 => f16::from_f32(weight).is_finite(),
+            Element::Bf16 => bf16::from_f32(weight).is_finite(),
+        };
+        match weights.iter().position(|&weight| !holds(weight)) {
+            None => Ok(weights),
+            Some(index) => {
+                let (key, weight, dtype) = (self.key(name), weights[index], element.name());
+                Err(format!("`{key}[{index}]` is {weight:e}, beyond the range of {dtype}"))
+            }
+        }
     }
 
     /// The elements of a tensor, rounded to f32.

@@ -7,21 +7,23 @@ use crate::validate::Cell;
 
 /// `baked` is the library's cell as a constant expression, if the cell has weights.
 pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
-    let Cell { library, attributes, visibility, name, input, hidden, out, bias, weights: source } = cell;
+    let Cell { library, attributes, visibility, name, input, hidden, out, dtype, bias, weights: source } = cell;
     let state = format_ident!("{name}State");
     let head = match out {
         Some(out) => quote!(#library::cell::Linear<#hidden, #out, { #library::layout::head_lines(#hidden, #out) }>),
         None => quote!(()),
     };
+    let element = format_ident!("{}", dtype.name());
+    let form = format_ident!("{}", dtype.name().to_uppercase());
     let inner = quote! {
         #library::cell::Cell<
-            f32,
+            #library::__private::#element,
             #input,
             #hidden,
             { #library::layout::padded(#hidden) },
-            { #library::layout::last_group(#hidden) },
+            { #library::layout::last_group(#library::layout::#form, #hidden) },
             { #library::layout::lines(#hidden) },
-            { #library::layout::tensor_lines(#input, #hidden) },
+            { #library::layout::tensor_lines(#library::layout::#form, #input, #hidden) },
             #bias,
             #head,
         >
@@ -29,7 +31,10 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     let state_type = quote!(#library::State<#hidden, { #library::layout::padded(#hidden) }>);
     let (weights, isa, error) = (quote!(#library::LstmWeights<'_>), quote!(#library::Isa), quote!(#library::Error));
 
-    let about = format!(" An LSTM cell of {input} inputs and {hidden} hidden units, f32, with packed weights inside.");
+    let about = format!(
+        " An LSTM cell of {input} inputs and {hidden} hidden units, with packed weights inside, stored as {}.",
+        dtype.name()
+    );
     let about_state = format!(" The state `(h, c)` of one stream through a [`{name}`].");
     let about_step = format!(
         " One time step: takes x (\\[{input}\\]) and `(h, c)`, leaves the new `(h, c)` in `state`, returns the new h (\\[{hidden}\\])."
@@ -60,7 +65,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             /// A cell on the fastest instruction set that this CPU has, or the one that `LSTM_KERNELS_ISA` names.
             ///
             /// # Errors
-            /// A tensor of the wrong length, a NaN or infinite weight, a missing or unexpected bias or head, an
+            /// A tensor of the wrong length, a NaN or infinite weight or one beyond the stored type, a missing or unexpected bias or head, an
             /// instruction set that this CPU lacks.
             pub fn new(weights: &#weights) -> ::core::result::Result<Self, #error> {
                 ::core::result::Result::Ok(Self { inner: <#inner>::new(weights)? })

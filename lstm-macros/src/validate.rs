@@ -20,8 +20,27 @@ pub(crate) struct Cell {
     pub(crate) hidden: usize,
     /// Outputs of a linear head, if there is one.
     pub(crate) out: Option<usize>,
+    pub(crate) dtype: Element,
     pub(crate) bias: bool,
     pub(crate) weights: Option<Weights>,
+}
+
+/// What a weight is stored as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Element {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl Element {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// Where the weights of a baked cell come from.
@@ -79,6 +98,7 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
         input: input.ok_or_else(|| missing("in"))?,
         hidden: hidden.ok_or_else(|| missing("hidden"))?,
         out,
+        dtype: dtype.unwrap_or(Element::F32),
         bias: bias.unwrap_or(true),
         weights,
     })
@@ -122,14 +142,10 @@ fn needs_weights(key: &str) -> String {
     format!("`{key}` names tensors of a file: it needs `weights = \"file.safetensors\"`")
 }
 
-fn element(value: &Value) -> Result<()> {
-    match value {
-        Value::Name(name) if name == "f32" => Ok(()),
-        Value::Name(name) if name == "f16" || name == "bf16" => {
-            Err(Error::new(name.span(), format!("dtype `{name}` is not supported yet: only `f32` is")))
-        }
-        _ => Err(Error::new(value.span(), "expected `f32` for `dtype`")),
-    }
+fn element(value: &Value) -> Result<Element> {
+    let known = [Element::F32, Element::F16, Element::Bf16];
+    let found = known.into_iter().find(|dtype| matches!(value, Value::Name(name) if name == dtype.name()));
+    found.ok_or_else(|| Error::new(value.span(), "expected `f32`, `f16` or `bf16` for `dtype`"))
 }
 
 fn unknown_key(key: &str) -> String {
@@ -163,7 +179,9 @@ mod tests {
         let named = cell("#[doc = \"x\"] pub(crate) struct Amp, hidden = 1_6, in = 1, dtype = f32, bias = false,");
         let named = named.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!((named.name.to_string().as_str(), named.input, named.hidden, named.bias), ("Amp", 1, 16, false));
-        assert_eq!(named.attributes.len(), 1);
+        assert_eq!((named.attributes.len(), named.dtype), (1, Element::F32));
+        let half = cell("in=1, hidden=2, dtype=bf16").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(half.dtype, Element::Bf16);
     }
 
     #[test]
@@ -180,8 +198,8 @@ mod tests {
             ("in=10, hidden_size=20", "did you mean `hidden`?"),
             ("in=10, hidden=20, cells=3", "unknown key `cells`"),
             ("in=10, hidden=20, bias=1", "expected `true` or `false`"),
-            ("in=10, hidden=20, dtype=f16", "dtype `f16` is not supported yet"),
-            ("in=10, hidden=20, dtype=f64", "expected `f32`"),
+            ("in=10, hidden=20, dtype=f64", "expected `f32`, `f16` or `bf16` for `dtype`"),
+            ("in=10, hidden=20, dtype=\"f16\"", "expected `f32`, `f16` or `bf16` for `dtype`"),
             ("in=10, hidden=20, out=0", "`out` is 0, expected a whole number"),
             ("in=10, hidden=20, outputs=1", "did you mean `out`?"),
             ("in=10, hidden=20, prefix=\"rec\"", "`prefix` names tensors of a file: it needs `weights ="),

@@ -1,6 +1,6 @@
 //! The grid of cells, each made by `lstm_cell!`.
 
-use lstm_kernels::{Error, Isa, LstmWeights, layout};
+use lstm_kernels::{Dtype, Error, Isa, LstmWeights, layout};
 
 use crate::erased::{AnyCell, erase};
 
@@ -15,13 +15,16 @@ pub struct Shape {
     pub hidden: usize,
     /// Whether the cell has a bias.
     pub bias: bool,
+    /// What the weights are stored as.
+    pub dtype: Dtype,
     make: Make,
 }
 
 impl Shape {
-    /// The shape of the grid with these sizes, if there is one.
+    /// The shape of the grid with these sizes and weights of f32, if there is one.
     pub fn find(input: usize, hidden: usize, bias: bool) -> Option<&'static Self> {
-        GRID.iter().find(|shape| (shape.input, shape.hidden, shape.bias) == (input, hidden, bias))
+        GRID.iter()
+            .find(|shape| shape.dtype == Dtype::F32 && (shape.input, shape.hidden, shape.bias) == (input, hidden, bias))
     }
 
     /// A cell of this shape, by `with_isa` (`with_isa_boxed` where it is large).
@@ -34,30 +37,43 @@ impl Shape {
 
 impl std::fmt::Display for Shape {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "({}, {}{})", self.input, self.hidden, if self.bias { "" } else { ", no bias" })
+        write!(f, "({}, {}, {:?}{})", self.input, self.hidden, self.dtype, if self.bias { "" } else { ", no bias" })
     }
 }
 
+macro_rules! dtype {
+    (f32) => {
+        Dtype::F32
+    };
+    (f16) => {
+        Dtype::F16
+    };
+    (bf16) => {
+        Dtype::Bf16
+    };
+}
+
 macro_rules! grid {
-    ($($name:ident: $input:tt $hidden:tt $bias:tt,)* ; large: $($large:ident: $large_input:tt $large_hidden:tt,)*) => {
+    ($($name:ident: $input:tt $hidden:tt $bias:tt $dtype:ident,)*
+        ; large: $($large:ident: $large_input:tt $large_hidden:tt,)*) => {
         $(
             mod $name {
-                lstm_kernels::lstm_cell!(pub struct Cell, in=$input, hidden=$hidden, bias=$bias);
+                lstm_kernels::lstm_cell!(pub struct Cell, in=$input, hidden=$hidden, bias=$bias, dtype=$dtype);
                 super::erase!(Cell, $input, $hidden);
             }
         )*
         $(
             mod $large {
-                use super::layout::{last_group, lines, padded, tensor_lines};
+                use super::layout::{F32, last_group, lines, padded, tensor_lines};
                 lstm_kernels::lstm_cell!(pub struct Cell, in=$large_input, hidden=$large_hidden);
                 pub type Inner = lstm_kernels::cell::Cell<
                     f32,
                     $large_input,
                     $large_hidden,
                     { padded($large_hidden) },
-                    { last_group($large_hidden) },
+                    { last_group(F32, $large_hidden) },
                     { lines($large_hidden) },
-                    { tensor_lines($large_input, $large_hidden) },
+                    { tensor_lines(F32, $large_input, $large_hidden) },
                     true,
                 >;
                 super::erase!(Inner, $large_input, $large_hidden);
@@ -72,12 +88,14 @@ macro_rules! grid {
                 input: $name::Cell::INPUT,
                 hidden: $name::Cell::HIDDEN,
                 bias: $bias,
+                dtype: dtype!($dtype),
                 make: |weights, isa| Ok(Box::new($name::Cell::with_isa(weights, isa)?)),
             },)*
             $(Shape {
                 input: $large::Cell::INPUT,
                 hidden: $large::Cell::HIDDEN,
                 bias: true,
+                dtype: Dtype::F32,
                 // In two steps: a 2 MiB cell never passes through a test thread's stack of 2 MiB.
                 make: |weights, isa| {
                     let cell: Box<$large::Inner> = $large::Cell::with_isa_boxed(weights, isa)?;
@@ -89,16 +107,20 @@ macro_rules! grid {
 }
 
 grid! {
-    c1_1: 1 1 true, c2_1: 2 1 false, c3_2: 3 2 true, c70_3: 70 3 true, c1_4: 1 4 true, c3_5: 3 5 false,
-    c7_6: 7 6 true, c10_7: 10 7 false, c1_8: 1 8 true, c8_9: 8 9 true, c3_10: 3 10 true, c16_11: 16 11 true,
-    c17_12: 17 12 true, c7_13: 7 13 true, c2_14: 2 14 true, c33_15: 33 15 true, c1_16: 1 16 true,
-    c32_17: 32 17 true, c10_20: 10 20 true, c10_20_no_bias: 10 20 false,
-    c7_21: 7 21 true, c3_24: 3 24 true, c64_25: 64 25 true, c2_28: 2 28 true, c5_29: 5 29 true, c32_32: 32 32 true,
-    c17_33: 17 33 false, c8_36: 8 36 true, c1_37: 1 37 true, c1_40: 1 40 true, c10_41: 10 41 true,
-    c3_44: 3 44 true, c16_45: 16 45 true, c7_48: 7 48 true, c2_49: 2 49 true, c33_52: 33 52 true,
-    c1_53: 1 53 true, c8_56: 8 56 true, c3_57: 3 57 true, c31_60: 31 60 true, c70_61: 70 61 false,
-    c64_64: 64 64 true, c1_65: 1 65 true, c2_68: 2 68 true, c10_69: 10 69 true, c70_70: 70 70 true,
-    c2_80: 2 80 true, c1_81: 1 81 true,
+    c1_1: 1 1 true f32, c2_1: 2 1 false f32, c3_2: 3 2 true f32, c70_3: 70 3 true f32, c1_4: 1 4 true f32, c3_5: 3 5 false f32,
+    c7_6: 7 6 true f32, c10_7: 10 7 false f32, c1_8: 1 8 true f32, c8_9: 8 9 true f32, c3_10: 3 10 true f32, c16_11: 16 11 true f32,
+    c17_12: 17 12 true f32, c7_13: 7 13 true f32, c2_14: 2 14 true f32, c33_15: 33 15 true f32, c1_16: 1 16 true f32,
+    c32_17: 32 17 true f32, c10_20: 10 20 true f32, c10_20_no_bias: 10 20 false f32,
+    c7_21: 7 21 true f32, c3_24: 3 24 true f32, c64_25: 64 25 true f32, c2_28: 2 28 true f32, c5_29: 5 29 true f32, c32_32: 32 32 true f32,
+    c17_33: 17 33 false f32, c8_36: 8 36 true f32, c1_37: 1 37 true f32, c1_40: 1 40 true f32, c10_41: 10 41 true f32,
+    c3_44: 3 44 true f32, c16_45: 16 45 true f32, c7_48: 7 48 true f32, c2_49: 2 49 true f32, c33_52: 33 52 true f32,
+    c1_53: 1 53 true f32, c8_56: 8 56 true f32, c3_57: 3 57 true f32, c31_60: 31 60 true f32, c70_61: 70 61 false f32,
+    c64_64: 64 64 true f32, c1_65: 1 65 true f32, c2_68: 2 68 true f32, c10_69: 10 69 true f32, c70_70: 70 70 true f32,
+    c2_80: 2 80 true f32, c1_81: 1 81 true f32,
+    h1_1: 1 1 true f16, h3_5: 3 5 false f16, h1_16: 1 16 true f16, h10_20: 10 20 true f16, h7_28: 7 28 true f16,
+    h2_49: 2 49 true f16, h3_57: 3 57 true f16, h70_61: 70 61 false f16, h64_64: 64 64 true f16, h5_84: 5 84 true f16,
+    b1_1: 1 1 true bf16, b3_5: 3 5 false bf16, b1_16: 1 16 true bf16, b10_20: 10 20 true bf16, b2_7: 2 7 true bf16,
+    b17_33: 17 33 false bf16, b1_53: 1 53 true bf16, b70_61: 70 61 true bf16, b64_65: 64 65 true bf16,
     ;
-    large: c128_128: 128 128, c256_256: 256 256,
+    large: c128_128: 128 128, c1_180: 1 180, c256_256: 256 256,
 }

@@ -2,7 +2,7 @@
 
 use lstm_kernels::{Isa, Lstm, LstmConfig, LstmWeights, reference};
 
-use crate::Random;
+use crate::random::{Random, rounded};
 
 /// Options and weights of an LSTM.
 #[derive(Clone, Debug)]
@@ -24,10 +24,12 @@ impl LstmModel {
         Self { config, flat }
     }
 
-    /// U(-1/sqrt(H), 1/sqrt(H)), PyTorch's own initialisation, times `scale`.
+    /// U(-1/sqrt(H), 1/sqrt(H)), PyTorch's own initialisation, times `scale`; all rounded to what the LSTM stores, though
+    /// it stores biases as they are.
     pub fn random(config: LstmConfig, random: &mut Random, scale: f64) -> Self {
         let len = (0..config.cells()).flat_map(|cell| lens(&config, cell)).sum();
-        Self::new(config, random.uniforms(len, scale / (config.hidden_size as f64).sqrt()))
+        let flat = random.uniforms(len, scale / (config.hidden_size as f64).sqrt());
+        Self::new(config, rounded(config.dtype, &flat))
     }
 
     /// What an LSTM is made from, layer by layer, the forward direction first.

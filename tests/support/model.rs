@@ -2,7 +2,7 @@
 
 use lstm_kernels::{LstmWeights, reference};
 
-use crate::{Random, Shape};
+use crate::{Random, Shape, random::rounded};
 
 /// The four tensors of a cell.
 #[derive(Clone, Debug)]
@@ -20,8 +20,13 @@ pub struct Model {
 }
 
 impl Model {
-    /// U(-1/sqrt(H), 1/sqrt(H)), PyTorch's own initialisation, times `scale`.
+    /// U(-1/sqrt(H), 1/sqrt(H)), PyTorch's own initialisation, times `scale`; rounded to what the cell stores.
     pub fn random(shape: &Shape, random: &mut Random, scale: f64) -> Self {
+        Self::exact(shape, random, scale).rounded(shape)
+    }
+
+    /// [`random`](Self::random), not rounded.
+    pub fn exact(shape: &Shape, random: &mut Random, scale: f64) -> Self {
         let Shape { input, hidden, bias, .. } = *shape;
         let limit = scale / (hidden as f64).sqrt();
         Self {
@@ -31,6 +36,12 @@ impl Model {
             weight_hh: random.uniforms(4 * hidden * hidden, limit),
             bias: bias.then(|| (random.uniforms(4 * hidden, limit), random.uniforms(4 * hidden, limit))),
         }
+    }
+
+    /// The same with the weights rounded to what the cell stores.
+    pub fn rounded(&self, shape: &Shape) -> Self {
+        let [weight_ih, weight_hh] = [&self.weight_ih, &self.weight_hh].map(|weights| rounded(shape.dtype, weights));
+        Self { weight_ih, weight_hh, ..self.clone() }
     }
 
     /// All weights zero.

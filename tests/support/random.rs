@@ -2,6 +2,19 @@
 
 use std::f64::consts::TAU;
 
+use half::{bf16, f16};
+use lstm_kernels::Dtype;
+
+/// Weights as a cell or an LSTM stores them.
+pub fn rounded(dtype: Dtype, weights: &[f32]) -> Vec<f32> {
+    let round = |&weight: &f32| match dtype {
+        Dtype::F16 => f16::from_f32(weight).to_f32(),
+        Dtype::Bf16 => bf16::from_f32(weight).to_f32(),
+        _ => weight,
+    };
+    weights.iter().map(round).collect()
+}
+
 /// splitmix64, with the two distributions that LSTM weights and inputs have.
 #[derive(Clone, Debug)]
 pub struct Random(u64);

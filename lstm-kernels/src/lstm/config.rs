@@ -7,8 +7,21 @@ use crate::weights::Sizes;
 /// number not into a `usize`.
 pub(super) const MAX_SIZE: usize = 1 << 20;
 
+/// What weights are stored as. Biases, states and sums are f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dtype {
+    /// As they are given.
+    #[default]
+    F32,
+    /// Rounded to IEEE 754 binary16. On [`Isa::V4F16`](crate::Isa::V4F16) products and sums are made in it too.
+    F16,
+    /// Rounded to bfloat16.
+    Bf16,
+}
+
 /// The options of a [`torch.nn.LSTM`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html), with its
-/// names and defaults.
+/// names and defaults, and what to store the weights as.
 ///
 /// ```
 /// use lstm_kernels::LstmConfig;
@@ -35,6 +48,8 @@ pub struct LstmConfig {
     pub bidirectional: bool,
     /// The size that h is projected to; 0 for no projection. Default: 0.
     pub proj_size: usize,
+    /// What the weights are stored as here. Default: f32.
+    pub dtype: Dtype,
 }
 
 impl LstmConfig {
@@ -49,6 +64,7 @@ impl LstmConfig {
             dropout: 0.0,
             bidirectional: false,
             proj_size: 0,
+            dtype: Dtype::F32,
         }
     }
 
@@ -80,6 +96,11 @@ impl LstmConfig {
     /// Sets [`proj_size`](Self::proj_size).
     pub const fn proj_size(self, proj_size: usize) -> Self {
         Self { proj_size, ..self }
+    }
+
+    /// Sets [`dtype`](Self::dtype).
+    pub const fn dtype(self, dtype: Dtype) -> Self {
+        Self { dtype, ..self }
     }
 
     /// Directions: 2 if bidirectional, else 1.

@@ -5,18 +5,27 @@
 //! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, many
 //! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's
 //! part to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to
-//! stay in the L2 cache.
+//! stay in the L2 cache. This product has tiles of its own ([`product`](crate::product)), as a matrix library's order of
+//! sums is another one on each instruction set. It is the slower one in large layers: `matrixmultiply` takes 1.25 to 1.5
+//! times as long up to (64, 64) but 0.6 to 1.0 times from (128, 128) on with AVX-512, and 0.6 to 0.9 times from (64, 64) on
+//! with AVX2 (`benches/results/projection.md`).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
 
 use alloc::vec::Vec;
 
+use half::{bf16, f16};
+
+use super::config::Dtype;
 use crate::dense::Dense;
+use crate::element::Element;
+use crate::error::Error;
+use crate::isa::Token;
 use crate::kernel::Activate;
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
-use crate::simd::{Op, Simd};
+use crate::simd::{Op, Simd, dispatch};
 use crate::weights::{LstmWeights, Sizes};
 
 /// Bytes of `z` that a chunk of time steps may fill: a part of a small L2 cache.
@@ -25,24 +34,72 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// The most time steps in a chunk: more gain nothing, and less of `z` may stay in the L1 cache.
 const CHUNK_STEPS: usize = 64;
 
+/// One layer and direction, by what its weights are stored as.
+#[derive(Clone, Debug)]
+pub(crate) enum Layer {
+    F32(Packed<f32>),
+    F16(Packed<f16>),
+    Bf16(Packed<bf16>),
+}
+
 /// Packed weights.
 #[derive(Clone, Debug)]
-pub(crate) struct Layer {
+pub(crate) struct Packed<E: Element> {
     sizes: Sizes,
     bias: Vec<Line>,
-    columns: Vec<Line>,
-    projection: Option<Dense>,
+    columns: Vec<E::Line>,
+    projection: Option<Dense<E>>,
+}
+
+/// Does the same with a layer of any element.
+macro_rules! with {
+    ($layer:expr, $packed:ident => $work:expr) => {
+        match $layer {
+            Layer::F32($packed) => $work,
+            Layer::F16($packed) => $work,
+            Layer::Bf16($packed) => $work,
+        }
+    };
 }
 
 impl Layer {
-    /// From checked weights.
-    pub(crate) fn new(weights: &LstmWeights<'_>, sizes: Sizes) -> Self {
+    /// Checks and packs weights.
+    pub(crate) fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool, dtype: Dtype) -> Result<Self, Error> {
+        Ok(match dtype {
+            Dtype::F32 => Self::F32(Packed::new(weights, sizes, has_bias)?),
+            Dtype::F16 => Self::F16(Packed::new(weights, sizes, has_bias)?),
+            Dtype::Bf16 => Self::Bf16(Packed::new(weights, sizes, has_bias)?),
+        })
+    }
+
+    /// Lines of scratch that a pass over `steps` time steps needs.
+    pub(crate) fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
+        with!(self, packed => packed.scratch_lines(steps, batch))
+    }
+
+    /// Makes a pass.
+    pub(crate) fn run(&self, token: Token, pass: Pass<'_>) {
+        with!(self, layer => dispatch(token, On { layer, pass }));
+    }
+
+    /// The bias and x's part of the sums of all time steps at once, of f32: what a benchmark compares.
+    pub(crate) fn input_part(&self, token: Token, pass: Pass<'_>) {
+        if let Self::F32(layer) = self {
+            dispatch(token, InputPart(On { layer, pass }));
+        }
+    }
+}
+
+impl<E: Element> Packed<E> {
+    fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool) -> Result<Self, Error> {
+        weights.check::<E>(sizes, has_bias)?;
         let lines = layout::lines(sizes.hidden);
+        let packed_columns = layout::packed(E::FORM, sizes.input) + layout::packed(E::FORM, sizes.output());
         let mut bias = alloc::vec![Line::ZERO; lines];
-        let mut columns = alloc::vec![Line::ZERO; sizes.columns() * lines];
-        weights.pack::<f32>(sizes, &mut bias, &mut columns);
+        let mut columns = alloc::vec![E::ZERO; packed_columns * lines];
+        weights.pack::<E>(sizes, &mut bias, &mut columns);
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
-        Self { sizes, bias, columns, projection }
+        Ok(Self { sizes, bias, columns, projection })
     }
 
     /// Time steps in a chunk.
@@ -51,31 +108,31 @@ impl Layer {
         usize::clamp(CHUNK_BYTES / step_bytes, usize::max(4 / batch, 1), CHUNK_STEPS)
     }
 
-    /// Lines of scratch that a pass over `steps` time steps needs.
-    pub(crate) fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
+    fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
         let projection = self.projection.as_ref().map_or(0, Dense::lines) * batch;
         usize::min(self.chunk(batch), steps) * batch * self.bias.len() + projection
     }
 
     /// The number of groups of the packed tensor.
     const fn groups(&self) -> usize {
-        (self.bias.len() - layout::last_group(self.sizes.hidden)) / layout::group_lines(self.sizes.hidden) + 1
+        let (form, hidden) = (E::FORM, self.sizes.hidden);
+        (layout::lines(hidden) - layout::last_group(form, hidden)) / layout::group_lines(form, hidden) + 1
     }
 
     /// A group: the number of lines, the first line in a row, x's columns and h's columns.
-    fn group(&self, n: usize) -> (usize, usize, &[Line], &[Line]) {
-        let group_lines = layout::group_lines(self.sizes.hidden);
+    fn group(&self, n: usize) -> (usize, usize, &[E::Line], &[E::Line]) {
+        let group_lines = layout::group_lines(E::FORM, self.sizes.hidden);
         let first = n * group_lines;
         let lines = if n + 1 < self.groups() { group_lines } else { self.bias.len() - first };
-        let group = &self.columns[self.sizes.columns() * first..][..self.sizes.columns() * lines];
-        let (w_ih, w_hh) = group.split_at(self.sizes.input * lines);
+        let columns = self.columns.len() / self.bias.len();
+        let group = &self.columns[columns * first..][..columns * lines];
+        let (w_ih, w_hh) = group.split_at(layout::packed(E::FORM, self.sizes.input) * lines);
         (lines, first, w_ih, w_hh)
     }
 }
 
-/// One pass over a sequence: an [`Op`].
+/// One pass over a sequence.
 pub(crate) struct Pass<'a> {
-    pub(crate) layer: &'a Layer,
     pub(crate) batch: usize,
     /// The number of streams that run at each time step: never more than at the step before.
     pub(crate) active: &'a [usize],
@@ -96,41 +153,60 @@ pub(crate) struct Pass<'a> {
     pub(crate) out_first: usize,
 }
 
-impl Op for Pass<'_> {
+/// A pass through a layer.
+struct On<'a, E: Element> {
+    layer: &'a Packed<E>,
+    pass: Pass<'a>,
+}
+
+impl<E: Element> Op for On<'_, E> {
+    const F16: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        let (steps, chunk) = (self.active.len(), self.layer.chunk(self.batch));
+        let (steps, chunk) = (self.pass.active.len(), self.layer.chunk(self.pass.batch));
         let mut done = 0;
         while done < steps {
             let len = usize::min(chunk, steps - done);
-            let first = if self.reverse { steps - done - len } else { done };
+            let first = if self.pass.reverse { steps - done - len } else { done };
             self.input_part(simd, first, len);
             for n in 0..len {
-                self.step(simd, first, if self.reverse { len - 1 - n } else { n });
+                self.step(simd, first, if self.pass.reverse { len - 1 - n } else { n });
             }
             done += len;
         }
     }
 }
 
-impl Pass<'_> {
+/// The first part of a pass alone, for all time steps at once.
+struct InputPart<'a, E: Element>(On<'a, E>);
+
+impl<E: Element> Op for InputPart<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let steps = self.0.pass.active.len();
+        self.0.input_part(simd, 0, steps);
+    }
+}
+
+impl<E: Element> On<'_, E> {
     /// The bias and x's part of the sums for `len` time steps, into `z`.
     #[inline(always)]
     fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize) {
-        let (layer, batch) = (self.layer, self.batch);
+        let (layer, batch) = (self.layer, self.pass.batch);
         let (input, lines) = (layer.sizes.input, layer.bias.len());
-        for row in self.z[..len * batch * lines].chunks_exact_mut(lines) {
+        for row in self.pass.z[..len * batch * lines].chunks_exact_mut(lines) {
             row.copy_from_slice(&layer.bias);
         }
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
-        let all = self.active[first + len - 1] == batch;
+        let all = self.pass.active[first + len - 1] == batch;
         for group in 0..layer.groups() {
             let (group_lines, line, w_ih, _) = layer.group(group);
             for n in 0..if all { 1 } else { len } {
-                let x = Rows { data: &self.x[(first + n) * batch * input..], stride: input, len: input };
-                let mut z = Sums { data: &mut self.z[n * batch * lines..], stride: lines, first: line };
-                let count = if all { len * batch } else { self.active[first + n] };
-                add::<S, f32>(simd, w_ih, group_lines, x, &mut z, count);
+                let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
+                let mut z = Sums { data: &mut self.pass.z[n * batch * lines..], stride: lines, first: line };
+                let count = if all { len * batch } else { self.pass.active[first + n] };
+                add::<S, E>(simd, w_ih, group_lines, x, &mut z, count);
             }
         }
     }
@@ -138,32 +214,32 @@ impl Pass<'_> {
     /// Step `n` of the chunk that begins at time `first`, for all running streams.
     #[inline(always)]
     fn step<S: Simd>(&mut self, simd: S, first: usize, n: usize) {
-        let (layer, batch, time) = (self.layer, self.batch, first + n);
+        let (layer, batch, time) = (self.layer, self.pass.batch, first + n);
         let (hidden, output, lines) = (layer.sizes.hidden, layer.sizes.output(), layer.bias.len());
-        let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.active[time]);
+        let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.pass.active[time]);
         let z = n * batch * lines;
         for group in 0..layer.groups() {
             // Forwards and backwards in turn: what the step before read last is still in the cache.
             let group = if time % 2 == 0 { group } else { layer.groups() - 1 - group };
             let (group_lines, line, _, w_hh) = layer.group(group);
-            let h = Rows { data: self.h, stride: h_stride, len: output };
-            let mut z = Sums { data: &mut self.z[z..], stride: lines, first: line };
-            add::<S, f32>(simd, w_hh, group_lines, h, &mut z, active);
+            let h = Rows { data: self.pass.h, stride: h_stride, len: output };
+            let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
+            add::<S, E>(simd, w_hh, group_lines, h, &mut z, active);
         }
         // All sums are made, so h may be overwritten.
-        let activated = if layer.projection.is_some() { &mut *self.next } else { &mut *self.h };
-        let rows = activated.chunks_exact_mut(padded).zip(self.c.chunks_exact_mut(padded));
-        for ((h, c), z) in rows.zip(self.z[z..].chunks_exact(lines)).take(active) {
+        let activated = if layer.projection.is_some() { &mut *self.pass.next } else { &mut *self.pass.h };
+        let rows = activated.chunks_exact_mut(padded).zip(self.pass.c.chunks_exact_mut(padded));
+        for ((h, c), z) in rows.zip(self.pass.z[z..].chunks_exact(lines)).take(active) {
             simd.enter(Activate { z, h, c });
         }
         if let Some(dense) = &layer.projection {
-            let next = Rows { data: self.next, stride: padded, len: hidden };
-            let scratch = self.z.len() - batch * dense.lines();
-            dense.apply(simd, next, self.h, h_stride, &mut self.z[scratch..], active);
+            let next = Rows { data: self.pass.next, stride: padded, len: hidden };
+            let scratch = self.pass.z.len() - batch * dense.lines();
+            dense.apply(simd, next, self.pass.h, h_stride, &mut self.pass.z[scratch..], active);
         }
-        let rows = self.out[time * batch * self.out_stride..].chunks_exact_mut(self.out_stride);
-        for (out, h) in rows.zip(self.h.chunks_exact(h_stride)).take(active) {
-            out[self.out_first..][..output].copy_from_slice(&h[..output]);
+        let rows = self.pass.out[time * batch * self.pass.out_stride..].chunks_exact_mut(self.pass.out_stride);
+        for (out, h) in rows.zip(self.pass.h.chunks_exact(h_stride)).take(active) {
+            out[self.pass.out_first..][..output].copy_from_slice(&h[..output]);
         }
     }
 }

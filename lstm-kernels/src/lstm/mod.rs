@@ -21,6 +21,7 @@ mod from_state_dict;
 pub(crate) mod input;
 mod layer;
 mod part;
+mod projection;
 mod stream;
 mod threads;
 mod workspace;
@@ -30,8 +31,10 @@ use alloc::vec::Vec;
 #[cfg(feature = "ndarray")]
 pub use array::Arrays;
 pub use cell_dyn::LstmCellDyn;
-pub use config::LstmConfig;
+pub use config::{Dtype, LstmConfig};
 pub use input::{Input, Output, Tensor};
+#[doc(hidden)]
+pub use projection::Projection;
 pub use stream::Stream;
 pub use workspace::Workspace;
 
@@ -86,7 +89,7 @@ impl Lstm {
     ///
     /// # Errors
     /// An option that `torch.nn.LSTM` refuses; another number of weights than layers times directions; a tensor of
-    /// the wrong length, a NaN or infinite weight, a missing or unexpected bias or projection; an instruction set
+    /// the wrong length, a NaN or infinite weight or one beyond the `dtype`, a missing or unexpected bias or projection; an instruction set
     /// that this CPU lacks.
     pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
         config.check()?;
@@ -95,10 +98,8 @@ impl Lstm {
             return Err(Error::WrongLayers { expected: config.cells(), found: weights.len() });
         }
         let sizes = |cell: usize| config.sizes(cell / config.directions());
-        for (cell, weights) in weights.iter().enumerate() {
-            weights.check(sizes(cell), config.bias)?;
-        }
-        let layers = weights.iter().enumerate().map(|(cell, weights)| Layer::new(weights, sizes(cell))).collect();
+        let layer = |(cell, weights)| Layer::new(weights, sizes(cell), config.bias, config.dtype);
+        let layers = weights.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
         Ok(Self { config, token, layers, threads: 1 })
     }
 

@@ -8,7 +8,6 @@ use super::input::Extent;
 use super::layer::Pass;
 use super::threads::join;
 use crate::layout::{self, Line};
-use crate::simd::dispatch;
 
 /// Streams that go through all layers on their own: nothing here is shared with another part.
 #[derive(Clone, Debug, Default)]
@@ -135,7 +134,6 @@ impl Part {
         for (cell, layer) in lstm.layers.iter().enumerate() {
             let direction = cell % config.directions();
             let pass = Pass {
-                layer,
                 batch: streams,
                 active: &self.active[times.clone()],
                 reverse: direction == 1,
@@ -148,7 +146,7 @@ impl Part {
                 out_stride: config.output_size(),
                 out_first: direction * config.h_size(),
             };
-            dispatch(lstm.token, pass);
+            layer.run(lstm.token, pass);
             if direction + 1 == config.directions() {
                 core::mem::swap(&mut self.x, &mut self.y);
             }
@@ -169,13 +167,13 @@ impl Part {
             let (z, z_back) = self.z.split_at_mut(z_len);
             let (out, out_back) = self.y.split_at_mut(steps * streams * size);
             let (x, active) = (&self.x[..], &self.active[times.clone()]);
-            let pass = |layer, reverse, h, c, next, z, out| {
+            let pass = |reverse, h, c, next, z, out| {
                 let (batch, out_stride, out_first) = (streams, size, 0);
-                Pass { layer, batch, active, reverse, x, h, c, next, z, out, out_stride, out_first }
+                Pass { batch, active, reverse, x, h, c, next, z, out, out_stride, out_first }
             };
-            let there = pass(&pair[0], false, h, c, next, z, out);
-            let back = pass(&pair[1], true, h_back, c_back, next_back, z_back, out_back);
-            join(true, || dispatch(lstm.token, there), || dispatch(lstm.token, back));
+            let there = pass(false, h, c, next, z, out);
+            let back = pass(true, h_back, c_back, next_back, z_back, out_back);
+            join(true, || pair[0].run(lstm.token, there), || pair[1].run(lstm.token, back));
 
             let (out, out_back) = self.y.split_at(steps * streams * size);
             let rows = out.chunks_exact(size).zip(out_back.chunks_exact(size));

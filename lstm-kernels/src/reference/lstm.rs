@@ -52,7 +52,7 @@ impl Lstm {
         }
         let cell = |(n, weights): (usize, &LstmWeights<'_>)| {
             let sizes = config.sizes(n / config.directions());
-            weights.check(sizes, config.bias)?;
+            weights.check::<f32>(sizes, config.bias)?;
             Cell::of_sizes(weights, sizes)
         };
         Ok(Self { config, cells: weights.iter().enumerate().map(cell).collect::<Result<_, _>>()? })

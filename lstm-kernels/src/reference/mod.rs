@@ -58,7 +58,7 @@ impl Cell {
     }
 
     fn of_sizes(weights: &LstmWeights<'_>, sizes: Sizes) -> Result<Self, Error> {
-        weights.check(sizes, weights.has_bias())?;
+        weights.check::<f32>(sizes, weights.has_bias())?;
         let rows = (0..4).flat_map(|gate| (0..sizes.hidden).map(move |unit| (gate, unit)));
         let row =
             |(gate, unit)| (0..sizes.columns()).map(move |column| f64::from(weights.weight(sizes, gate, unit, column)));

@@ -12,6 +12,8 @@ mod scalar;
 mod x86;
 
 pub(crate) use scalar::Scalar;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{V3, V4, V4F16};
 
 use crate::isa::Token;
 
@@ -31,8 +33,17 @@ pub trait Simd: Copy {
     /// How many [`Row`](Simd::Row) accumulators the registers hold beside what else a loop needs.
     const ACCUMULATORS: usize;
 
+    /// Whether it is an [`F16Simd`].
+    const F16: bool = false;
+
     /// Whether the kernel gains from stepping several streams together.
     const INTERLEAVE: bool;
+
+    /// Widens 16 lanes of f16, given as bits, exactly.
+    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row;
+
+    /// Widens 16 lanes of bf16, which is exact: those in the upper halves of the given bits, or in the lower ones.
+    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row;
 
     /// Runs `op` with the instruction set enabled for all that is inlined into it.
     fn enter<O: Op>(self, op: O);
@@ -47,10 +58,36 @@ pub trait Simd: Copy {
     }
 }
 
+/// A [`Simd`] that can do arithmetic in f16, for kernels that say so: it has other bits.
+pub trait F16Simd: Simd {
+    /// 32 lanes of f16.
+    type Lanes: Copy;
+
+    /// Rounds 16 numbers to f16, the finite ones to finite ones, and writes each twice into 32 bits.
+    fn twice(self, lanes: &[f32; 16]) -> [u32; 16];
+    /// 16 copies of a pair of f16.
+    fn splat(self, pair: u32) -> Self::Lanes;
+    /// Two lines of 16 lanes each.
+    fn join(self, low: &[u16; 16], high: &[u16; 16]) -> Self::Lanes;
+    fn mul(self, a: Self::Lanes, b: Self::Lanes) -> Self::Lanes;
+    /// `a * b + c`, rounded once.
+    fn mul_add(self, a: Self::Lanes, b: Self::Lanes, c: Self::Lanes) -> Self::Lanes;
+    /// The lower and the upper 16 lanes as f32.
+    fn widen(self, lanes: Self::Lanes) -> [Self::Row; 2];
+}
+
 /// A computation, generic over the instruction set. `run` must be `#[inline(always)]`, else it is compiled
 /// without the instruction set and becomes tens of times slower.
-pub trait Op {
+pub trait Op: Sized {
+    /// Whether an instruction set with arithmetic in f16 makes a difference.
+    const F16: bool = false;
+
     fn run<S: Simd>(self, simd: S);
+
+    #[inline(always)]
+    fn run_f16<S: F16Simd>(self, simd: S) {
+        self.run(simd);
+    }
 }
 
 /// A part of a kernel, see [`Simd::section`]. `run` must be `#[inline(always)]` too.
@@ -95,9 +132,18 @@ pub(crate) fn dispatch(token: Token, op: impl Op) {
         Token::V3(simd) => simd.enter(op),
         #[cfg(target_arch = "x86_64")]
         Token::V4(simd) => simd.enter(op),
+        #[cfg(target_arch = "x86_64")]
+        Token::V4F16(simd) => enter_v4_f16(simd, op),
         #[cfg(target_arch = "aarch64")]
         Token::Neon(simd) => simd.enter(op),
     }
+}
+
+/// What gains nothing from arithmetic in f16 runs as on [`V4`](x86::V4): the same code, the same bits.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn enter_v4_f16<O: Op>(simd: V4F16, op: O) {
+    if const { O::F16 } { simd.enter(op) } else { simd.v4().enter(op) }
 }
 
 /// `N` lanes of f32.

@@ -1,6 +1,6 @@
 //! NEON, through the safe intrinsics of `pulp`'s token.
 
-use core::arch::aarch64::float32x4_t;
+use core::arch::aarch64::{float32x4_t, uint32x4_t, vcvt_f32_f16, vreinterpret_f16_u16};
 
 use pulp::aarch64::Neon;
 use pulp::cast;
@@ -17,6 +17,23 @@ impl Simd for Neon {
     const INTERLEAVE: bool = true;
 
     #[inline(always)]
+    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
+        let [a, b, c, d]: [[u16; 4]; 4] = cast(*lanes);
+        Pair([Pair([widen(self, a), widen(self, b)]), Pair([widen(self, c), widen(self, d)])])
+    }
+
+    #[inline(always)]
+    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
+        let [a, b, c, d]: [uint32x4_t; 4] = cast(*lanes);
+        let half = |bits| {
+            let neon = self.neon;
+            let mask = neon.vdupq_n_u32(0xffff_0000);
+            neon.vreinterpretq_f32_u32(if upper { neon.vandq_u32(bits, mask) } else { neon.vshlq_n_u32::<16>(bits) })
+        };
+        Pair([Pair([half(a), half(b)]), Pair([half(c), half(d)])])
+    }
+
+    #[inline(always)]
     fn enter<O: Op>(self, op: O) {
         self.vectorize(Call(self, op));
     }
@@ -25,6 +42,13 @@ impl Simd for Neon {
     fn outline<F: Section<Self>>(self, section: F) {
         self.vectorize(Outline(self, section));
     }
+}
+
+/// `fcvtl`.
+#[inline(always)]
+fn widen(_: Neon, bits: [u16; 4]) -> float32x4_t {
+    // SAFETY: the token proves NEON, which is all that these two need.
+    unsafe { vcvt_f32_f16(vreinterpret_f16_u16(cast(bits))) }
 }
 
 impl Vector<Neon, 4> for float32x4_t {

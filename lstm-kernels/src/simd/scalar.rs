@@ -1,5 +1,7 @@
 //! Portable Rust: four lanes as an array. The compiler may vectorise it with what the target always has.
 
+use half::f16;
+
 use super::{Op, Pair, Section, Simd, TINY, Vector};
 
 /// The portable "instruction set", which needs no proof.
@@ -13,6 +15,16 @@ impl Simd for Scalar {
 
     const ACCUMULATORS: usize = 1;
     const INTERLEAVE: bool = false;
+
+    #[inline(always)]
+    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
+        widen(lanes, f16_from_bits)
+    }
+
+    #[inline(always)]
+    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
+        widen(lanes, |bits| f32::from_bits(if upper { bits & 0xffff_0000 } else { bits << 16 }))
+    }
 
     #[inline]
     fn enter<O: Op>(self, op: O) {
@@ -94,6 +106,18 @@ impl Vector<Scalar, 4> for [f32; 4] {
             flush(self[3], reference[3]),
         ]
     }
+}
+
+/// A function of its own, for the sake of the compile time.
+#[inline(never)]
+fn f16_from_bits(bits: u16) -> f32 {
+    f16::from_bits(bits).to_f32_const()
+}
+
+#[inline(always)]
+fn widen<T: Copy>(lanes: &[T; 16], lane: impl Fn(T) -> f32) -> Pair<Pair<[f32; 4]>> {
+    let quarter = |n: usize| [lane(lanes[n]), lane(lanes[n + 1]), lane(lanes[n + 2]), lane(lanes[n + 3])];
+    Pair([Pair([quarter(0), quarter(4)]), Pair([quarter(8), quarter(12)])])
 }
 
 #[inline(always)]

@@ -1,11 +1,32 @@
 //! AVX2 + FMA (`V3`) and AVX-512 (`V4`), through the safe intrinsics of `pulp`'s tokens.
 
-use core::arch::x86_64::{__m128, __m256, __m512, _CMP_LT_OQ, _CMP_NLT_UQ};
+use core::arch::x86_64::*;
 
 use pulp::cast;
-use pulp::x86::{V3, V4};
+pub(crate) use pulp::x86::V4;
 
-use super::{Call, Op, Outline, Pair, Section, Simd, Split, TINY, Vector};
+use super::{Call, F16Simd, Op, Outline, Pair, Section, Simd, Split, TINY, Vector};
+
+pulp::simd_type! {
+    /// x86-64-v3 as the psABI has it: `pulp`'s token of that name lacks F16C.
+    #[allow(missing_docs)]
+    pub(crate) struct V3 {
+        sse: "sse",
+        sse2: "sse2",
+        sse3: "sse3",
+        ssse3: "ssse3",
+        sse4_1: "sse4.1",
+        sse4_2: "sse4.2",
+        popcnt: "popcnt",
+        avx: "avx",
+        avx2: "avx2",
+        bmi1: "bmi1",
+        bmi2: "bmi2",
+        f16c: "f16c",
+        fma: "fma",
+        lzcnt: "lzcnt",
+    }
+}
 
 impl Simd for V3 {
     type Row = Pair<__m256>;
@@ -15,6 +36,25 @@ impl Simd for V3 {
     /// 16 registers: 2 x 4 accumulators, the rest for weights and broadcasts.
     const ACCUMULATORS: usize = 4;
     const INTERLEAVE: bool = true;
+
+    #[inline(always)]
+    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
+        let [low, high] = cast(*lanes);
+        // SAFETY: the token proves F16C.
+        Pair(unsafe { [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)] })
+    }
+
+    #[inline(always)]
+    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
+        let mask = self.avx._mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+        let [mut low, mut high]: [__m256i; 2] = cast(*lanes);
+        if upper {
+            (low, high) = (self.avx2._mm256_and_si256(low, mask), self.avx2._mm256_and_si256(high, mask));
+        } else {
+            (low, high) = (self.avx2._mm256_slli_epi32::<16>(low), self.avx2._mm256_slli_epi32::<16>(high));
+        }
+        Pair([cast(low), cast(high)])
+    }
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) {
@@ -37,6 +77,19 @@ impl Simd for V4 {
     const INTERLEAVE: bool = true;
 
     #[inline(always)]
+    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
+        self.avx512f._mm512_cvtph_ps(cast(*lanes))
+    }
+
+    #[inline(always)]
+    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
+        let avx = self.avx512f;
+        let mask = avx._mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+        let lanes = cast(*lanes);
+        cast(if upper { avx._mm512_and_si512(lanes, mask) } else { avx._mm512_slli_epi32::<16>(lanes) })
+    }
+
+    #[inline(always)]
     fn enter<O: Op>(self, op: O) {
         self.vectorize(Call(self, op));
     }
@@ -44,6 +97,124 @@ impl Simd for V4 {
     #[inline(always)]
     fn outline<F: Section<Self>>(self, section: F) {
         self.vectorize(Outline(self, section));
+    }
+}
+
+/// AVX512-FP16 on top of [`V4`]: arithmetic in f16. `pulp` has no token for it. Only [`V4F16::try_new`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct V4F16 {
+    v4: V4,
+}
+
+impl V4F16 {
+    /// The proof that this CPU has it, if it does. What the system must do for it, it does for `V4`.
+    pub(crate) fn try_new() -> Option<Self> {
+        let v4 = V4::try_new()?;
+        // Leaf 7 exists where AVX-512 does. EDX, bit 23: AVX512-FP16.
+        (__cpuid_count(7, 0).edx >> 23 & 1 == 1).then_some(Self { v4 })
+    }
+
+    #[inline(always)]
+    pub(crate) fn v4(self) -> V4 {
+        self.v4
+    }
+}
+
+/// So that the macro below finds the intrinsics.
+impl core::ops::Deref for V4F16 {
+    type Target = V4;
+
+    #[inline(always)]
+    fn deref(&self) -> &V4 {
+        &self.v4
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512fp16,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn enter<O: Op>(simd: V4F16, op: O) {
+    if const { O::F16 } { op.run_f16(simd) } else { op.run(simd) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512fp16,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+fn outline<F: Section<V4F16>>(simd: V4F16, section: F) {
+    section.run(simd);
+}
+
+impl Simd for V4F16 {
+    type Row = __m512;
+    type Half = __m256;
+    type Quarter = __m128;
+
+    const ACCUMULATORS: usize = V4::ACCUMULATORS;
+    const F16: bool = true;
+    const INTERLEAVE: bool = true;
+
+    #[inline(always)]
+    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
+        self.v4.widen_f16(lanes)
+    }
+
+    #[inline(always)]
+    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
+        self.v4.widen_bf16(lanes, upper)
+    }
+
+    #[inline(always)]
+    fn enter<O: Op>(self, op: O) {
+        // SAFETY: the token proves all features of `enter`.
+        unsafe { enter(self, op) }
+    }
+
+    #[inline(always)]
+    fn outline<F: Section<Self>>(self, section: F) {
+        // SAFETY: the token proves all features of `outline`.
+        unsafe { outline(self, section) }
+    }
+}
+
+impl F16Simd for V4F16 {
+    type Lanes = __m512h;
+
+    #[inline(always)]
+    fn twice(self, lanes: &[f32; 16]) -> [u32; 16] {
+        const MOST: f32 = 65504.0;
+        let avx = self.avx512f;
+        let lanes = <__m512 as Vector<Self, 16>>::clamp(cast(*lanes), self, MOST);
+        let halves = avx._mm512_cvtps_ph::<_MM_FROUND_TO_NEAREST_INT>(lanes);
+        let low = avx._mm512_cvtepu16_epi32(halves);
+        cast(avx._mm512_or_si512(low, avx._mm512_slli_epi32::<16>(low)))
+    }
+
+    #[inline(always)]
+    fn splat(self, pair: u32) -> __m512h {
+        // SAFETY: the token proves AVX512-FP16.
+        unsafe { _mm512_castsi512_ph(self.avx512f._mm512_set1_epi32(pair.cast_signed())) }
+    }
+
+    #[inline(always)]
+    fn join(self, low: &[u16; 16], high: &[u16; 16]) -> __m512h {
+        // SAFETY: the token proves AVX512-FP16.
+        unsafe { _mm512_castsi512_ph(cast([*low, *high])) }
+    }
+
+    #[inline(always)]
+    fn mul(self, a: __m512h, b: __m512h) -> __m512h {
+        // SAFETY: the token proves AVX512-FP16.
+        unsafe { _mm512_mul_ph(a, b) }
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: __m512h, b: __m512h, c: __m512h) -> __m512h {
+        // SAFETY: the token proves AVX512-FP16.
+        unsafe { _mm512_fmadd_ph(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn widen(self, lanes: __m512h) -> [__m512; 2] {
+        // SAFETY: the token proves AVX512-FP16.
+        let [low, high] = cast::<__m512i, [__m256i; 2]>(unsafe { _mm512_castph_si512(lanes) });
+        // SAFETY: as above.
+        unsafe { [_mm512_cvtxph_ps(_mm256_castsi256_ph(low)), _mm512_cvtxph_ps(_mm256_castsi256_ph(high))] }
     }
 }
 
@@ -116,8 +287,9 @@ macro_rules! vector {
     };
 }
 
-vector!(
-    V4,
+macro_rules! avx512 {
+    ($($token:ty),*) => { $(vector!(
+    $token,
     __m512,
     16,
     avx512f,
@@ -134,7 +306,9 @@ vector!(
         let keep = simd.avx512f._mm512_cmp_ps_mask::<_CMP_NLT_UQ>(size, simd.avx512f._mm512_set1_ps(TINY));
         simd.avx512f._mm512_maskz_mov_ps(keep, value)
     }
-);
+);)* };
+}
+avx512!(V4, V4F16);
 
 macro_rules! avx {
     ($($token:ty),*) => { $(
@@ -152,4 +326,4 @@ macro_rules! avx {
             });
     )* };
 }
-avx!(V3, V4);
+avx!(V3, V4, V4F16);
