@@ -8,8 +8,11 @@
 //! stream, GFLOP/s (two FLOP for each multiply-add of the matrix products, nothing for the activations) and their
 //! share of the peak, which is measured before and after all cases: if the two differ, another program was using the
 //! machine.
+//!
+//! With `--features rayon`, and without `taskset`, each case that has something to divide is timed on all cores too.
 
 use std::hint::black_box;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use bench_support::machine::Width;
@@ -27,6 +30,7 @@ const CHECKED: usize = 64;
 struct Figure {
     config: LstmConfig,
     batch: usize,
+    threads: usize,
     best: Duration,
 }
 
@@ -46,7 +50,11 @@ fn main() {
         }
         for config in configs {
             for batch in [1, 8, 32] {
-                figures.extend(measure(&mut criterion, config, batch, isa));
+                figures.extend(measure(&mut criterion, config, batch, 1, isa));
+                let cores = available_parallelism().map_or(1, usize::from);
+                if cfg!(feature = "rayon") && cores > 1 && (batch > 4 || config.bidirectional) {
+                    figures.extend(measure(&mut criterion, config, batch, cores, isa));
+                }
             }
         }
     }
@@ -54,18 +62,21 @@ fn main() {
     print(&figures, isa, [before, fma_peak()]);
 }
 
-fn name(config: &LstmConfig) -> String {
+fn name(config: &LstmConfig, threads: usize) -> String {
     let direction = if config.bidirectional { ", bidirectional" } else { "" };
-    format!("({}, {}) x {}{direction}", config.input_size, config.hidden_size, config.num_layers)
+    let threads = if threads > 1 { format!(", {threads} threads") } else { String::new() };
+    format!("({}, {}) x {}{direction}{threads}", config.input_size, config.hidden_size, config.num_layers)
 }
 
 /// Times one case, unless the command line filters it out.
-fn measure(criterion: &mut Criterion, config: LstmConfig, batch: usize, isa: Isa) -> Option<Figure> {
+fn measure(criterion: &mut Criterion, config: LstmConfig, batch: usize, threads: usize, isa: Isa) -> Option<Figure> {
     let sizes = (0..config.cells())
         .map(|cell| if cell < config.directions() { config.input_size } else { config.output_size() });
     let tensors: Vec<_> = sizes.map(|input| Tensors::random(input, config.hidden_size)).collect();
     let weights: Vec<_> = tensors.iter().map(Tensors::view).collect();
     let lstm = Lstm::with_isa(config, &weights, isa).expect("good weights");
+    #[cfg(feature = "rayon")]
+    let lstm = lstm.threads(threads);
     let mut random = Random(7);
     let x: Vec<f32> = (0..STEPS * batch * config.input_size).map(|_| random.normal()).collect();
     let shape = [STEPS, batch, config.input_size];
@@ -78,7 +89,7 @@ fn measure(criterion: &mut Criterion, config: LstmConfig, batch: usize, isa: Isa
     let (mut best, mut checked) = (Duration::MAX, false);
     let mut group = criterion.benchmark_group("sequence");
     group.throughput(Throughput::Elements((STEPS * batch) as u64));
-    group.bench_function(BenchmarkId::new(name(&config), batch), |bencher| {
+    group.bench_function(BenchmarkId::new(name(&config, threads), batch), |bencher| {
         if !std::mem::replace(&mut checked, true) {
             check(&lstm, &weights, batch);
         }
@@ -95,7 +106,7 @@ fn measure(criterion: &mut Criterion, config: LstmConfig, batch: usize, isa: Isa
         });
     });
     group.finish();
-    checked.then_some(Figure { config, batch, best })
+    checked.then_some(Figure { config, batch, threads, best })
 }
 
 /// The same weights on a short sequence, against the f64 oracle.
@@ -111,7 +122,7 @@ fn check(lstm: &Lstm, weights: &[LstmWeights<'_>], batch: usize) {
     let expected =
         reference::Lstm::new(config, weights).and_then(|lstm| lstm.forward(input, None)).expect("right shapes");
     for (found, expected) in found.iter().zip(&expected.output) {
-        assert!((f64::from(*found) - expected).abs() <= 1e-6, "{}: {found} instead of {expected}", name(&config));
+        assert!((f64::from(*found) - expected).abs() <= 1e-6, "{}: {found} instead of {expected}", name(&config, 1));
     }
 }
 
@@ -123,9 +134,9 @@ fn fma_peak() -> Option<f64> {
 fn print(figures: &[Figure], isa: Isa, peaks: [Option<f64>; 2]) {
     let [before, after] = peaks.map(|peak| peak.map_or("unknown".into(), |peak| format!("{peak:.1} GFLOP/s")));
     println!("\n{isa}; peak of one core, f32 multiply-adds: {before} before, {after} after");
-    println!("{:<32} {:>5} {:>18} {:>10} {:>8}", "LSTM", "batch", "ns/(step, stream)", "GFLOP/s", "of peak");
+    println!("{:<43} {:>5} {:>18} {:>10} {:>8}", "LSTM", "batch", "ns/(step, stream)", "GFLOP/s", "of peak");
     let peak = peaks[0].zip(peaks[1]).map(|(before, after)| before.max(after));
-    for Figure { config, batch, best } in figures {
+    for Figure { config, batch, threads, best } in figures {
         let ns = best.as_nanos() as f64 / (STEPS * batch) as f64;
         let macs = |cell: usize| {
             let input = if cell < config.directions() { config.input_size } else { config.output_size() };
@@ -134,6 +145,6 @@ fn print(figures: &[Figure], isa: Isa, peaks: [Option<f64>; 2]) {
         let flops = 2 * (0..config.cells()).map(macs).sum::<usize>();
         let rate = flops as f64 / ns;
         let share = peak.map_or(String::new(), |peak| format!("{:.1} %", 100.0 * rate / peak));
-        println!("{:<32} {batch:>5} {ns:>18.1} {rate:>10.1} {share:>8}", name(config));
+        println!("{:<43} {batch:>5} {ns:>18.1} {rate:>10.1} {share:>8}", name(config, *threads));
     }
 }

@@ -51,7 +51,7 @@
 //! detection; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and needs no heap.
 //! Off by default: `bake` reads weights at compile time, in the macro alone; `safetensors` reads weights from a PyTorch
 //! `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a JSON parser and serde; `ndarray` gives
-//! `Lstm` a method for arrays, `forward_array`.
+//! `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method `threads`, without which nothing changes.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

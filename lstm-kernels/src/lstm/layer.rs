@@ -5,7 +5,10 @@
 //! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, many
 //! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's
 //! part to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to
-//! stay in the L2 cache.
+//! stay in the L2 cache. This product has tiles of its own ([`product`](crate::product)), as a matrix library's order of
+//! sums is another one on each instruction set. It is the slower one in large layers: `matrixmultiply` takes 1.25 to 1.5
+//! times as long up to (64, 64) but 0.6 to 1.0 times from (128, 128) on with AVX-512, and 0.6 to 0.9 times from (64, 64) on
+//! with AVX2 (`benches/results/projection.md`).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
@@ -78,6 +81,13 @@ impl Layer {
     /// Makes a pass.
     pub(crate) fn run(&self, token: Token, pass: Pass<'_>) {
         with!(self, layer => dispatch(token, On { layer, pass }));
+    }
+
+    /// The bias and x's part of the sums of all time steps at once, of f32: what a benchmark compares.
+    pub(crate) fn input_part(&self, token: Token, pass: Pass<'_>) {
+        if let Self::F32(layer) = self {
+            dispatch(token, InputPart(On { layer, pass }));
+        }
     }
 }
 
@@ -169,6 +179,17 @@ impl<E: Element> Op for On<'_, E> {
                 self.step(simd, first, if self.pass.reverse { len - 1 - n } else { n });
             }
         }
+    }
+}
+
+/// The first part of a pass alone, for all time steps at once.
+struct InputPart<'a, E: Element>(On<'a, E>);
+
+impl<E: Element> Op for InputPart<'_, E> {
+    #[inline(always)]
+    fn run<S: Simd>(mut self, simd: S) {
+        let steps = self.0.pass.active.len();
+        self.0.input_part(simd, 0, steps);
     }
 }
 

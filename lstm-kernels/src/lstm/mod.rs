@@ -7,8 +7,10 @@
 //! - [`Lstm::stream`] and [`Lstm::advance`] take the sequences in pieces;
 //! - [`LstmCellDyn`] is `torch.nn.LSTMCell`: one time step.
 //!
+//! With the feature `rayon`, `Lstm::threads` lets a call use more than one thread.
+//!
 //! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
-//! after layer), on every instruction set, for every batch and every way to cut a sequence into pieces.
+//! after layer), on every instruction set, for every batch, number of threads and way to cut a sequence into pieces.
 
 #[cfg(feature = "ndarray")]
 mod array;
@@ -18,7 +20,10 @@ mod config;
 mod from_state_dict;
 pub(crate) mod input;
 mod layer;
+mod part;
+mod projection;
 mod stream;
+mod threads;
 mod workspace;
 
 use alloc::vec::Vec;
@@ -28,6 +33,8 @@ pub use array::Arrays;
 pub use cell_dyn::LstmCellDyn;
 pub use config::{Dtype, LstmConfig};
 pub use input::{Input, Output, Tensor};
+#[doc(hidden)]
+pub use projection::Projection;
 pub use stream::Stream;
 pub use workspace::Workspace;
 
@@ -64,6 +71,8 @@ pub struct Lstm {
     token: Token,
     /// Layer by layer, the forward direction first.
     layers: Vec<Layer>,
+    /// The most threads that a call may use.
+    threads: usize,
 }
 
 impl Lstm {
@@ -91,7 +100,7 @@ impl Lstm {
         let sizes = |cell: usize| config.sizes(cell / config.directions());
         let layer = |(cell, weights)| Layer::new(weights, sizes(cell), config.bias, config.dtype);
         let layers = weights.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
-        Ok(Self { config, token, layers })
+        Ok(Self { config, token, layers, threads: 1 })
     }
 
     /// Sets whether input and output are \[batch, steps, size\] instead of \[steps, batch, size\]: the one option that

@@ -83,7 +83,7 @@ impl Lstm {
             return Err(Error::LengthMismatch { what, left: extent.batch, right: stream.batch });
         }
         check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
-        stream.workspace.reserve(self, extent.steps, extent.batch);
+        stream.workspace.reserve(self, extent.steps);
         stream.workspace.sort(extent.steps, None);
         stream.workspace.run(self, extent, &input, output);
         Ok(())

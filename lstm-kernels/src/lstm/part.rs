@@ -1,0 +1,213 @@
+//! A part of the streams of a batch, the memory of its pass through all layers, and the pass.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::Lstm;
+use super::input::Extent;
+use super::layer::Pass;
+use super::threads::join;
+use crate::layout::{self, Line};
+
+/// Streams that go through all layers on their own: nothing here is shared with another part.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Part {
+    /// The layer's input \[steps, streams, size\], then its output; the streams sorted by length, longest first.
+    x: Vec<f32>,
+    y: Vec<f32>,
+    /// \[cells, streams, padded(`h_size`)\]
+    h: Vec<f32>,
+    /// \[cells, streams, padded(hidden)\]
+    c: Vec<f32>,
+    /// \[directions at a time, streams, padded(hidden)\] if there is a projection
+    next: Vec<f32>,
+    /// Each direction's that runs at the same time, one after the other.
+    z: Vec<Line>,
+    /// The streams by length: which ones of the batch they are.
+    order: Vec<usize>,
+    /// How many streams run at each time step.
+    active: Vec<usize>,
+}
+
+impl Part {
+    /// The number of its streams.
+    pub(super) const fn streams(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Takes other streams, sorted by length.
+    pub(super) fn take<'a>(&mut self, streams: impl Iterator<Item = &'a usize>) {
+        self.order.clear();
+        self.order.extend(streams);
+    }
+
+    /// Sets all states to zero.
+    pub(super) fn clear(&mut self, lstm: &Lstm) {
+        let rows = lstm.config.cells() * self.streams();
+        for (state, size) in [(&mut self.h, lstm.config.h_size()), (&mut self.c, lstm.config.hidden_size)] {
+            state.clear();
+            state.resize(rows * layout::padded(size), 0.0);
+        }
+    }
+
+    /// Makes room for an input of which `block` time steps go through the layers together.
+    pub(super) fn reserve(&mut self, lstm: &Lstm, steps: usize, block: usize) {
+        let (config, streams) = (&lstm.config, self.streams());
+        let rows = block * streams * usize::max(config.input_size, config.output_size());
+        grow(&mut self.x, rows, 0.0);
+        grow(&mut self.y, rows, 0.0);
+        let at_once = lstm.directions_at_once();
+        grow(&mut self.next, at_once * next_len(lstm, streams), 0.0);
+        grow(&mut self.z, at_once * scratch(lstm, block, streams), Line::ZERO);
+        grow(&mut self.active, steps, 0);
+    }
+
+    /// Counts the streams that run at each time step.
+    pub(super) fn count(&mut self, steps: usize, lengths: Option<&[usize]>) {
+        for (time, active) in self.active[..steps].iter_mut().enumerate() {
+            *active = lengths
+                .map_or(self.order.len(), |lengths| self.order.partition_point(|&stream| lengths[stream] > time));
+        }
+    }
+
+    /// Copies PyTorch's `[cells, batch, size]` states in.
+    pub(super) fn set_states(&mut self, lstm: &Lstm, batch: usize, h: &[f32], c: &[f32]) {
+        for n in 0..lstm.config.cells() * self.streams() {
+            let [(h_here, h_there), (c_here, c_there)] = self.places(lstm, batch, n);
+            self.h[h_here].copy_from_slice(&h[h_there]);
+            self.c[c_here].copy_from_slice(&c[c_there]);
+        }
+    }
+
+    /// Copies the states out.
+    pub(super) fn states(&self, lstm: &Lstm, batch: usize, h: &mut [f32], c: &mut [f32]) {
+        for n in 0..lstm.config.cells() * self.streams() {
+            let [(h_here, h_there), (c_here, c_there)] = self.places(lstm, batch, n);
+            h[h_there].copy_from_slice(&self.h[h_here]);
+            c[c_there].copy_from_slice(&self.c[c_here]);
+        }
+    }
+
+    /// Where the n-th state of all layers, directions and streams lies here and in PyTorch's tensors: h, then c.
+    fn places(&self, lstm: &Lstm, batch: usize, n: usize) -> [(Range<usize>, Range<usize>); 2] {
+        let streams = self.streams();
+        let place = n / streams * batch + self.order[n % streams];
+        let range = |n: usize, stride: usize, len: usize| n * stride..n * stride + len;
+        let (h, c) = (lstm.config.h_size(), lstm.config.hidden_size);
+        [h, c].map(|size| (range(n, layout::padded(size), size), range(place, size, size)))
+    }
+
+    /// Copies the streams' inputs of a block of time steps into `x`.
+    pub(super) fn gather(&mut self, lstm: &Lstm, times: Range<usize>, extent: Extent, input: &[f32]) {
+        let (size, streams) = (lstm.config.input_size, self.streams());
+        if extent.batch == 1 {
+            self.x[..times.len() * size].copy_from_slice(&input[times.start * size..][..times.len() * size]);
+            return;
+        }
+        for (n, time) in times.enumerate() {
+            for (to, &stream) in self.x[n * streams * size..].chunks_exact_mut(size).zip(&self.order) {
+                to.copy_from_slice(&input[extent.row(time, stream) * size..][..size]);
+            }
+        }
+    }
+
+    /// Copies the streams' outputs of a block of time steps out of `x`.
+    pub(super) fn scatter(&self, lstm: &Lstm, times: Range<usize>, extent: Extent, output: &mut [f32]) {
+        let (size, streams) = (lstm.config.output_size(), self.streams());
+        if extent.batch == 1 {
+            let running = times.clone().take_while(|&time| self.active[time] > 0).count();
+            let (out, rest) = output[times.start * size..][..times.len() * size].split_at_mut(running * size);
+            out.copy_from_slice(&self.x[..running * size]);
+            rest.fill(0.0);
+            return;
+        }
+        for (n, time) in times.enumerate() {
+            let rows = self.x[n * streams * size..].chunks_exact(size).zip(&self.order);
+            for (place, (from, &stream)) in rows.enumerate() {
+                let to = &mut output[extent.row(time, stream) * size..][..size];
+                if place < self.active[time] {
+                    to.copy_from_slice(from);
+                } else {
+                    to.fill(0.0);
+                }
+            }
+        }
+    }
+
+    /// A block of time steps, whose input lies in `x`, through all layers; leaves the output in `x`. With `parallel` the
+    /// two directions of a layer may run at the same time.
+    pub(super) fn layers(&mut self, lstm: &Lstm, times: Range<usize>, parallel: bool) {
+        if parallel && lstm.directions_at_once() == 2 {
+            return self.layers_of_two(lstm, times);
+        }
+        let (config, streams) = (&lstm.config, self.streams());
+        let [h_size, c_size] = [config.h_size(), config.hidden_size].map(|size| streams * layout::padded(size));
+        for (cell, layer) in lstm.layers.iter().enumerate() {
+            let direction = cell % config.directions();
+            let pass = Pass {
+                batch: streams,
+                active: &self.active[times.clone()],
+                reverse: direction == 1,
+                x: &self.x,
+                h: &mut self.h[cell * h_size..][..h_size],
+                c: &mut self.c[cell * c_size..][..c_size],
+                next: &mut self.next,
+                z: &mut self.z,
+                out: &mut self.y,
+                out_stride: config.output_size(),
+                out_first: direction * config.h_size(),
+            };
+            layer.run(lstm.token, pass);
+            if direction + 1 == config.directions() {
+                core::mem::swap(&mut self.x, &mut self.y);
+            }
+        }
+    }
+
+    /// [`layers`](Self::layers), both directions of a layer at the same time. Each writes rows of its own, which are put
+    /// together when both are done.
+    fn layers_of_two(&mut self, lstm: &Lstm, times: Range<usize>) {
+        let (config, streams, steps) = (&lstm.config, self.streams(), times.len());
+        let size = config.h_size();
+        let [h_size, c_size] = [size, config.hidden_size].map(|size| streams * layout::padded(size));
+        let (next_len, z_len) = (next_len(lstm, streams), scratch(lstm, steps, streams));
+        for (layer, pair) in lstm.layers.chunks_exact(2).enumerate() {
+            let (h, h_back) = self.h[2 * layer * h_size..][..2 * h_size].split_at_mut(h_size);
+            let (c, c_back) = self.c[2 * layer * c_size..][..2 * c_size].split_at_mut(c_size);
+            let (next, next_back) = self.next.split_at_mut(next_len);
+            let (z, z_back) = self.z.split_at_mut(z_len);
+            let (out, out_back) = self.y.split_at_mut(steps * streams * size);
+            let (x, active) = (&self.x[..], &self.active[times.clone()]);
+            let pass = |reverse, h, c, next, z, out| {
+                let (batch, out_stride, out_first) = (streams, size, 0);
+                Pass { batch, active, reverse, x, h, c, next, z, out, out_stride, out_first }
+            };
+            let there = pass(false, h, c, next, z, out);
+            let back = pass(true, h_back, c_back, next_back, z_back, out_back);
+            join(true, || pair[0].run(lstm.token, there), || pair[1].run(lstm.token, back));
+
+            let (out, out_back) = self.y.split_at(steps * streams * size);
+            let rows = out.chunks_exact(size).zip(out_back.chunks_exact(size));
+            for (to, (there, back)) in self.x.chunks_exact_mut(2 * size).zip(rows) {
+                to[..size].copy_from_slice(there);
+                to[size..].copy_from_slice(back);
+            }
+        }
+    }
+}
+
+/// The length of [`Pass::next`].
+fn next_len(lstm: &Lstm, streams: usize) -> usize {
+    if lstm.config.proj_size > 0 { streams * layout::padded(lstm.config.hidden_size) } else { 0 }
+}
+
+/// Lines of scratch for any of the layers.
+fn scratch(lstm: &Lstm, steps: usize, streams: usize) -> usize {
+    lstm.layers.iter().map(|layer| layer.scratch_lines(steps, streams)).max().unwrap_or(0)
+}
+
+fn grow<T: Clone>(memory: &mut Vec<T>, len: usize, value: T) {
+    if memory.len() < len {
+        memory.resize(len, value);
+    }
+}
