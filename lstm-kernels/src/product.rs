@@ -63,28 +63,16 @@ fn tiles<S: Simd, E: Element, const T: usize>(
     let chains = if const { S::F16 && E::F16 } { 1 } else { chains(inputs.len, lines) };
     for first in (0..lines).step_by(most) {
         for (columns, column) in columns.chunks(BLOCK / E::FORM.share * lines).zip((0..).step_by(BLOCK)) {
-            for row in rows.clone().step_by(T) {
-                let tile = Tile::<E> {
-                    columns,
-                    lines,
-                    first,
-                    inputs: Rows { data: &inputs.data[row * inputs.stride..], ..inputs },
-                    column,
-                    sums: &mut sums.data[row * sums.stride + sums.first + first..],
-                    stride: sums.stride,
-                };
-                macro_rules! enter {
-                    ($($n:literal)*) => { match (usize::min(most, lines - first), chains) {
-                        $( ($n, 1) => enter!(@ $n 1), ($n, 2) => enter!(@ $n 2), ($n, _) => enter!(@ $n 4), )*
-                        _ => {}
-                    } };
-                    (@ $n:literal $c:literal) => {
-                        if const { $n <= tile_lines::<S>(T) } {
-                            simd.enter(Sized::<E, $n, T, $c>(tile));
-                        }
-                    };
-                }
-                enter!(1 2 3 4 5 6 7 8);
+            let tile = Tile::<E> { columns, lines, first, count: usize::min(most, lines - first), inputs, column };
+            // Many rows: the lines are widened once for all of them.
+            if const { T > 1 && size_of::<E>() < 4 && !(S::F16 && E::F16) } {
+                let mut wide = [Line::ZERO; 4 * BLOCK];
+                simd.enter(Widen(&tile, &mut wide));
+                let count = tile.count;
+                let tile = Tile::<f32> { columns: &wide, lines: count, first: 0, count, inputs, column };
+                tile.add::<S, T>(simd, chains, sums, first, rows.clone());
+            } else {
+                tile.add::<S, T>(simd, chains, sums, first, rows.clone());
             }
         }
     }
@@ -96,40 +84,93 @@ const fn tile_lines<S: Simd>(rows: usize) -> usize {
     if S::ACCUMULATORS / rows >= 16 { 8 } else { kernel::tile_lines(S::ACCUMULATORS, rows) }
 }
 
-/// At most [`BLOCK`] columns, the first of which is `column`, and where in them and in the rows a tile starts.
+/// `count` lines, from `first` on, of at most [`BLOCK`] columns of `lines` lines, the first of which is `column`.
+#[derive(Clone, Copy)]
 struct Tile<'a, E: Element> {
     columns: &'a [E::Line],
     lines: usize,
     first: usize,
+    count: usize,
     inputs: Rows<'a>,
     column: usize,
-    sums: &'a mut [Line],
-    stride: usize,
 }
 
 impl<'a, E: Element> Tile<'a, E> {
+    /// Adds the products to the given rows of sums, to the lines there from `line` on.
+    #[inline(always)]
+    fn add<S: Simd, const T: usize>(
+        self,
+        simd: S,
+        chains: usize,
+        sums: &mut Sums<'_>,
+        line: usize,
+        rows: core::ops::Range<usize>,
+    ) {
+        for row in rows.step_by(T) {
+            let inputs = Rows { data: &self.inputs.data[row * self.inputs.stride..], ..self.inputs };
+            let (tile, stride) = (Self { inputs, ..self }, sums.stride);
+            let sums = &mut sums.data[row * stride + sums.first + line..];
+            macro_rules! enter {
+                ($($n:literal)*) => { match (self.count, chains) {
+                    $( ($n, 1) => enter!(@ $n 1), ($n, 2) => enter!(@ $n 2), ($n, _) => enter!(@ $n 4), )*
+                    _ => {}
+                } };
+                (@ $n:literal $c:literal) => {
+                    if const { $n <= tile_lines::<S>(T) && ($c == 1 || !(S::F16 && E::F16)) } {
+                        simd.enter(Sized::<E, $n, T, $c> { tile, sums, stride });
+                    }
+                };
+            }
+            enter!(1 2 3 4 5 6 7 8);
+        }
+    }
+
+    /// The number of columns.
+    fn columns(&self) -> usize {
+        usize::min(BLOCK, self.inputs.len - self.column)
+    }
+
     /// The inputs of the columns in each of `T` rows.
     #[inline(always)]
     fn rows<const T: usize>(&self) -> [&'a [f32]; T] {
-        let (inputs, mut rows) = (self.inputs, [&[][..]; T]);
+        let mut rows = [&[][..]; T];
         for (t, row) in rows.iter_mut().enumerate() {
-            let all = &inputs.data[t * inputs.stride..][..inputs.len];
-            *row = &all[self.column..usize::min(self.column + BLOCK, inputs.len)];
+            *row = &self.inputs.data[t * self.inputs.stride + self.column..][..self.columns()];
         }
         rows
     }
 }
 
+/// Writes the lines of a tile as f32, column after column.
+struct Widen<'a, 'b, E: Element>(&'a Tile<'b, E>, &'a mut [Line]);
+
+impl<E: Element> Op for Widen<'_, '_, E> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self(tile, wide) = self;
+        for (k, wide) in wide.chunks_exact_mut(tile.count).take(tile.columns()).enumerate() {
+            let lines = &tile.columns[k / E::FORM.share * tile.lines + tile.first..];
+            for (wide, line) in wide.iter_mut().zip(lines) {
+                E::load(simd, line, k % E::FORM.share).store(simd, &mut wide.0);
+            }
+        }
+    }
+}
+
 /// A tile of `N` lines and `T` rows, summed in `C` chains.
-struct Sized<'a, E: Element, const N: usize, const T: usize, const C: usize>(Tile<'a, E>);
+struct Sized<'a, E: Element, const N: usize, const T: usize, const C: usize> {
+    tile: Tile<'a, E>,
+    sums: &'a mut [Line],
+    stride: usize,
+}
 
 impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_, E, N, T, C> {
     const F16: bool = E::F16;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let rows = self.0.rows();
-        let Tile { columns, lines, first, inputs, sums, stride, .. } = self.0;
+        let Self { tile, sums, stride } = self;
+        let (rows, Tile { columns, lines, first, inputs, .. }) = (tile.rows(), tile);
         let part = Part::<E, T> { columns, stride: lines, first, inputs: rows };
         let z = if inputs.len > BLOCK {
             // Loaded behind the block: beside its accumulators there is no room for z in the registers.
@@ -144,8 +185,8 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) {
-        let rows = self.0.rows();
-        let Tile { columns, lines, first, sums, stride, .. } = self.0;
+        let Self { tile, sums, stride } = self;
+        let (rows, Tile { columns, lines, first, .. }) = (tile.rows(), tile);
         let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
         for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(rows).zip(&mut inputs) {
             let pairs = &mut pairs[..row.len()];

@@ -1,24 +1,24 @@
 //! Many time steps of one stream through a layer of one group of lines, whose sizes are known at run time.
 //!
 //! A step of a small layer takes some 50 ns: calls for its parts, and sums that go through memory between them, would
-//! double that. So there is a function for each number of lines, which does all steps. x's part of the sums is given.
+//! double that. So there is a function for each number of lines, which does all steps.
 
 use super::{Part, activate, block};
 use crate::element::Element;
 use crate::layout::Line;
 use crate::simd::{Op, Simd, Vector};
 
-/// The steps of [`Recurrence`], with `N` lines and `C` chains.
-pub(crate) struct Sized<'a, E: Element, const N: usize, const C: usize>(pub(crate) Recurrence<'a, E>);
+/// The steps of [`Recurrence`], with `N` lines, `X` chains of x's columns and `C` of h's.
+pub(crate) struct Sized<'a, E: Element, const N: usize, const X: usize, const C: usize>(pub(crate) Recurrence<'a, E>);
 
 /// A layer without projection and one stream.
 pub(crate) struct Recurrence<'a, E: Element> {
-    /// h's columns, `N` lines each.
-    pub(crate) w_hh: &'a [E::Line],
-    /// What sums begin as, `N` lines: one row for each time step, with x's part, or the bias alone for all.
-    pub(crate) start: &'a [Line],
-    /// x's columns and \[steps, input\], fewer than four columns; none if their part is in `start`.
+    /// x's columns and then h's, `N` lines each.
     pub(crate) w_ih: &'a [E::Line],
+    pub(crate) w_hh: &'a [E::Line],
+    /// `N` lines.
+    pub(crate) bias: &'a [Line],
+    /// \[steps, input\]
     pub(crate) x: &'a [f32],
     pub(crate) input: usize,
     /// \[padded(hidden)\] each.
@@ -32,20 +32,17 @@ pub(crate) struct Recurrence<'a, E: Element> {
     pub(crate) reverse: bool,
 }
 
-impl<E: Element, const N: usize, const C: usize> Op for Sized<'_, E, N, C> {
+impl<E: Element, const N: usize, const X: usize, const C: usize> Op for Sized<'_, E, N, X, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Recurrence { w_hh, start, w_ih, x, input, h, c, out, out_stride, out_first, hidden, reverse } = self.0;
-        let (rows, _) = start.as_chunks::<N>();
+        let Recurrence { w_ih, w_hh, bias, x, input, h, c, out, out_stride, out_first, hidden, reverse } = self.0;
+        let Some(bias) = bias.first_chunk::<N>() else { return };
         let steps = out.len() / out_stride;
         for n in 0..steps {
             let n = if reverse { steps - 1 - n } else { n };
             let mut z = [S::Row::splat(simd, 0.0); N];
-            let row = &rows[if input > 0 { 0 } else { n }];
-            each!(line < N => { z[line] = S::Row::load(simd, &row[line].0); });
-            if input > 0 {
-                z = add_inputs::<S, E, N, 1>(simd, z, w_ih, &x[n * input..][..input]);
-            }
+            each!(line < N => { z[line] = S::Row::load(simd, &bias[line].0); });
+            z = add_inputs::<S, E, N, X>(simd, z, w_ih, &x[n * input..][..input]);
             z = add_inputs::<S, E, N, C>(simd, z, w_hh, &h[..hidden]);
             if const { N <= 5 } {
                 activate::<S, N, true>(simd, &z, h, c);

@@ -23,7 +23,7 @@ use crate::element::Element;
 use crate::error::Error;
 use crate::isa::Token;
 use crate::kernel::recurrence::{self, Recurrence};
-use crate::kernel::{Activate, chains};
+use crate::kernel::{Activate, BLOCK, chains};
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch};
@@ -165,16 +165,16 @@ impl<E: Element> Op for On<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
+        if self.small(simd) {
+            return;
+        }
         let (steps, chunk) = (self.pass.active.len(), self.layer.chunk(self.pass.batch));
         let mut done = 0;
         while done < steps {
             let len = usize::min(chunk, steps - done);
             let first = if self.pass.reverse { steps - done - len } else { done };
-            done += len;
-            if self.small(simd, first, len) {
-                continue;
-            }
             self.input_part(simd, first, len);
+            done += len;
             for n in 0..len {
                 self.step(simd, first, if self.pass.reverse { len - 1 - n } else { n });
             }
@@ -215,43 +215,42 @@ impl<E: Element> On<'_, E> {
         }
     }
 
-    /// All steps of a chunk, if the layer is small and there is one stream.
+    /// All steps, if the layer is small and there is one stream. (Small layers of other elements gain nothing from
+    /// being so: they are not worth the functions.)
     #[inline(always)]
-    fn small<S: Simd>(&mut self, simd: S, first: usize, len: usize) -> bool {
-        let layer = self.layer;
-        let general = const { S::ACCUMULATORS < 4 || S::F16 && E::F16 };
-        if general || self.pass.batch > 1 || layer.groups() > 1 || layer.projection.is_some() {
+    fn small<S: Simd>(&mut self, simd: S) -> bool {
+        let (Packed { sizes, bias, .. }, pass) = (self.layer, &mut self.pass);
+        let general = const { S::ACCUMULATORS < 4 || size_of::<E>() < 4 };
+        if general || pass.batch > 1 || self.layer.groups() > 1 || sizes.proj.is_some() || sizes.input > BLOCK {
             return false;
         }
-        let (lines, input) = (layer.bias.len(), layer.sizes.input);
-        // Few inputs are added where the sums are made, more are added ahead.
-        let ahead = input >= 4;
-        if ahead {
-            self.input_part(simd, first, len);
-        }
-        let pass = &mut self.pass;
-        let (_, _, w_ih, w_hh) = layer.group(0);
+        let steps = pass.active.iter().take_while(|&&active| active > 0).count();
+        let (_, _, w_ih, w_hh) = self.layer.group(0);
         let recurrence = Recurrence::<E> {
-            w_hh,
-            start: if ahead { &pass.z[..len * lines] } else { &layer.bias },
             w_ih,
-            x: &pass.x[first * input..][..len * input],
-            input: if ahead { 0 } else { input },
+            w_hh,
+            bias,
+            x: pass.x,
+            input: sizes.input,
             h: pass.h,
             c: pass.c,
-            out: &mut pass.out[first * pass.out_stride..][..len * pass.out_stride],
+            out: &mut pass.out[..steps * pass.out_stride],
             out_stride: pass.out_stride,
             out_first: pass.out_first,
-            hidden: layer.sizes.hidden,
+            hidden: sizes.hidden,
             reverse: pass.reverse,
         };
+        let lines = bias.len();
         macro_rules! enter {
-            ($($lines:literal $chains:literal,)*) => { match (lines, chains(layer.sizes.hidden, lines)) {
-                $( ($lines, $chains) => simd.enter(recurrence::Sized::<E, $lines, $chains>(recurrence)), )*
-                _ => return false,
-            } };
+            ($($lines:literal $x:literal $h:literal,)*) => {
+                match (lines, chains(sizes.input, lines), chains(sizes.hidden, lines)) {
+                    $( ($lines, $x, $h) => simd.enter(recurrence::Sized::<E, $lines, $x, $h>(recurrence)), )*
+                    _ => return false,
+                }
+            };
         }
-        enter!(1 1, 1 4, 2 4, 3 4, 4 2, 5 2, 6 2, 7 2, 8 2, 9 2, 10 2, 11 2, 12 2,);
+        enter!(1 1 1, 1 4 1, 1 1 4, 1 4 4, 2 1 4, 2 4 4, 3 1 4, 3 4 4, 4 1 2, 4 2 2, 5 1 2, 5 2 2, 6 1 2, 6 2 2,
+            7 1 2, 7 2 2, 8 1 2, 8 2 2, 9 1 2, 9 2 2, 10 1 2, 10 2 2, 11 1 2, 11 2 2, 12 1 2, 12 2 2,);
         true
     }
 
