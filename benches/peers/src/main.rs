@@ -60,6 +60,10 @@ fn measure(quick: bool) -> Fallible<Record> {
     if std::thread::available_parallelism()?.get() != 1 {
         return Err("one core, please, so that every engine has one thread: taskset -c 1".into());
     }
+    for threads in ["RAYON_NUM_THREADS", "RTEN_NUM_THREADS"] {
+        // SAFETY: no other thread runs yet. Without these candle and rten count all of the machine's cores.
+        unsafe { std::env::set_var(threads, "1") };
+    }
     let limits = Width::available().last().map(Limits::measure).ok_or("no vector unit that this program knows")?;
     let (rounds, slice) = if quick { (3, Duration::from_millis(4)) } else { (9, Duration::from_millis(15)) };
     let mut results = Results::new();

@@ -59,7 +59,7 @@ impl Engine for Burn {
     }
 
     fn shown(&self) -> Vec<f32> {
-        let h = self.state.as_ref().map(|state| state.hidden.to_data().to_vec().expect("f32"));
+        let h = self.state.as_ref().map(|state| state.hidden.to_data().try_to_vec().expect("f32"));
         h.unwrap_or_else(|| vec![0.0; self.hidden])
     }
 

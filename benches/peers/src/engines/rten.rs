@@ -1,9 +1,7 @@
 //! `rten`: an ONNX model, weights packed when it is loaded, one thread.
 
-use std::sync::Arc;
-
 use bench_support::Tensors;
-use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView};
+use rten::{Model, ModelOptions, NodeId, Value, ValueOrView};
 use rten_tensor::prelude::*;
 use rten_tensor::{NdTensor, NdTensorView};
 
@@ -13,8 +11,6 @@ use crate::onnx::onnx_lstm;
 pub struct Rten {
     step: Loaded,
     sequence: Loaded,
-    /// Of one thread; the default has as many as the machine has cores, also when only one may be used.
-    pool: Arc<ThreadPool>,
     input: usize,
     h: NdTensor<f32, 3>,
     c: NdTensor<f32, 3>,
@@ -45,7 +41,6 @@ impl Rten {
         Ok(Box::new(Self {
             step: load(1)?,
             sequence: load(crate::STEPS)?,
-            pool: Arc::new(ThreadPool::with_num_threads(1)),
             input,
             h: NdTensor::zeros([1, 1, hidden]),
             c: NdTensor::zeros([1, 1, hidden]),
@@ -57,9 +52,7 @@ impl Rten {
         let x = NdTensorView::from_data([steps, 1, self.input], xs);
         let inputs: [ValueOrView<'_>; 3] = [x.into(), self.h.view().into(), self.c.view().into()];
         let inputs = loaded.inputs.into_iter().zip(inputs).collect();
-        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
-        let outputs: [Value; 2] =
-            loaded.model.run_n(inputs, loaded.outputs, Some(options)).expect("the model's shapes");
+        let outputs: [Value; 2] = loaded.model.run_n(inputs, loaded.outputs, None).expect("the model's shapes");
         let [h, c] = outputs.map(|value| value.try_into().expect("f32 of three dimensions"));
         (self.h, self.c) = (h, c);
     }
@@ -71,7 +64,7 @@ impl Engine for Rten {
     }
 
     fn note(&self) -> &'static str {
-        "an ONNX model, run inside a thread pool of one thread"
+        "an ONNX model, run from inside the thread pool, which has one thread"
     }
 
     fn step(&mut self, x: &[f32]) {
@@ -93,7 +86,7 @@ impl Engine for Rten {
         true
     }
     fn steps(&mut self, xs: &[f32], first: usize, count: usize) {
-        // A model runs on a thread of the pool: from there no step has to be handed over.
-        Arc::clone(&self.pool).run(|| cycle(self, xs, first, count));
+        // Models run on a thread of the pool: from there no step has to be handed over.
+        rten::thread_pool().run(|| cycle(self, xs, first, count));
     }
 }
