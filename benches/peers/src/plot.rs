@@ -4,11 +4,12 @@ use std::path::Path;
 
 use bench_support::SIZES;
 use bench_support::limits::Bound;
+use plotters::coord::combinators::{BindKeyPoints, IntoLogRange, LogCoord};
 use plotters::prelude::*;
 
 use crate::engines::Fallible;
 use crate::record::{Case, Record};
-use crate::table::is_ours;
+use crate::table::{is_ours, number};
 
 /// One point for each hidden size: one input up to H = 40, as in an amplifier, and as many as units from 64 on.
 fn drawn(&(input, hidden): &(usize, usize)) -> bool {
@@ -30,22 +31,38 @@ const COLORS: [RGBColor; 12] = [
     RGBColor(0, 128, 96),
 ];
 
+/// One of the three times that bound a step.
+type Cause = fn(Bound) -> f64;
+
 /// Writes the SVG.
 pub fn draw(record: &Record, path: &Path) -> Fallible<()> {
     let root = SVGBackend::new(path, (960, 640)).into_drawing_area();
     root.fill(&WHITE)?;
     let steps: Vec<_> = record.results.figures.iter().filter(|figure| figure.case == Case::Step).collect();
     let top = steps.iter().map(|figure| figure.ns).fold(1e3, f64::max) * 1.5;
+    let sizes: LogCoord<f64> = (7.0..600.0).log_scale().into();
+    let times: LogCoord<f64> = (1.0..top).log_scale().into();
+    let drawn_sizes = SIZES.iter().filter(|size| drawn(size)).map(|&(_, hidden)| hidden as f64);
     let mut chart = ChartBuilder::on(&root)
         .caption("One LSTM step (input 1 up to H = 40, input H from 64)", ("sans-serif", 20))
         .margin(12)
         .x_label_area_size(44)
         .y_label_area_size(72)
-        .build_cartesian_2d((7.0..600.0).log_scale(), (1.0..top).log_scale())?;
-    chart.configure_mesh().x_desc("hidden size").y_desc("ns").label_style(("sans-serif", 14)).draw()?;
+        .build_cartesian_2d(
+            sizes.with_key_points(drawn_sizes.collect()),
+            times.with_key_points((0..7).map(|power| 10_f64.powi(power)).collect()),
+        )?;
+    chart
+        .configure_mesh()
+        .x_desc("hidden size")
+        .y_desc("ns")
+        .label_style(("sans-serif", 14))
+        .x_label_formatter(&|size| number(*size))
+        .y_label_formatter(&|ns| number(*ns))
+        .draw()?;
 
     let limits = record.limits.limits();
-    let causes: [(&str, fn(Bound) -> f64, f64); 3] = [
+    let causes: [(&str, Cause, f64); 3] = [
         ("limit: multiply-adds", |bound| bound.fma, 0.6),
         ("limit: bandwidth", |bound| bound.bandwidth, 0.4),
         ("limit: latency", |bound| bound.latency, 0.2),
@@ -70,7 +87,7 @@ pub fn draw(record: &Record, path: &Path) -> Fallible<()> {
             continue;
         }
         let color = *colors.next().unwrap_or(&BLACK);
-        let style = color.stroke_width(if is_ours(engine) { 3 } else { 1 });
+        let style = color.stroke_width(if is_ours(engine) { 4 } else { 2 });
         chart
             .draw_series(LineSeries::new(points, style).point_size(3))?
             .label(engine)
@@ -78,7 +95,7 @@ pub fn draw(record: &Record, path: &Path) -> Fallible<()> {
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(SeriesLabelPosition::LowerRight)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.3))
         .label_font(("sans-serif", 13))

@@ -87,9 +87,9 @@ fn ratio(value: f64) -> String {
     format!("{value:.2}")
 }
 
-/// Three digits or more, thousands apart.
-fn number(value: f64) -> String {
-    if value < 99.95 {
+/// Three digits or more, thousands apart; a whole number as such.
+pub fn number(value: f64) -> String {
+    if value < 99.95 && value.fract() != 0.0 {
         return format!("{value:.1}");
     }
     let digits = format!("{value:.0}");
