@@ -180,7 +180,8 @@ class OnnxRuntime:
 
 
 class LiteRt:
-    name, note = "LiteRT", "from Python, Keras's LSTMCell and LSTM as TensorFlow converts them, h and c as inputs and outputs"
+    name = "LiteRT"
+    note = "from Python, Keras's LSTMCell and LSTM as TensorFlow converts them, h and c as inputs and outputs"
 
     def __init__(self, tensors):
         import ai_edge_litert
@@ -191,7 +192,8 @@ class LiteRt:
         layers, hidden = tf.keras.layers, tensors.hidden
 
         def interpreter(layer, x_shape, states):
-            x, h, c = (tf.keras.Input(s, batch_size=1, name=n) for n, s in [("x", x_shape), ("h", [hidden]), ("c", [hidden])])
+            shapes = {"x": x_shape, "h": [hidden], "c": [hidden]}
+            x, h, c = (tf.keras.Input(shape, batch_size=1, name=name) for name, shape in shapes.items())
             model = tf.keras.Model([x, h, c], states(layer, x, [h, c]))
             layer.set_weights([tensors.weight_ih.T, tensors.weight_hh.T, tensors.bias_ih + tensors.bias_hh])
             flat = tf.lite.TFLiteConverter.from_keras_model(model).convert()

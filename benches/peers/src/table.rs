@@ -32,13 +32,8 @@ pub fn markdown(record: &Record) -> String {
             let own = |figure: &&Figure| figure.case == case && figure.engine == engine;
             let error = results.figures.iter().filter(own).map(|figure| figure.error).reduce(f64::max);
             let Some(error) = error else { continue };
-            row(
-                &mut text,
-                engine,
-                |size| ns(results, case, size, |name| name == engine),
-                number,
-                &format!("{error:.0e}"),
-            );
+            let time = |size| ns(results, case, size, |name| name == engine);
+            row(&mut text, engine, time, number, &format!("{error:.0e}"));
         }
         let bound = |(input, hidden)| match case {
             Case::Step => limits.step(input, hidden).ns(),

@@ -36,8 +36,8 @@ impl Engine for Candle {
     }
 
     fn note(&self) -> &'static str {
-        "`rnn::LSTM::step` and `seq` on the CPU; `RAYON_NUM_THREADS` is set, without which it reads /proc/cpuinfo before \
-         each of the two products, 40 us a step; Burn's `x86-v4` turns AVX-512 on in `gemm`, which both use"
+        "`rnn::LSTM::step` and `seq` on the CPU; `RAYON_NUM_THREADS` is set, without which it reads /proc/cpuinfo \
+         before each of the two products, 40 us a step; Burn's `x86-v4` turns AVX-512 on in `gemm`, which both use"
     }
 
     fn step(&mut self, x: &[f32]) {

@@ -1,5 +1,5 @@
-//! `nexus-inference`: `TinyLstm`, an LSTM with a linear layer behind it, here of one output. It picks its SIMD when it is
-//! compiled, so what `RUSTFLAGS` say counts.
+//! `nexus-inference`: `TinyLstm`, an LSTM with a linear layer behind it, here of one output. It picks its SIMD when it
+//! is compiled, so what `RUSTFLAGS` say counts.
 
 use std::hint::black_box;
 
@@ -25,7 +25,8 @@ impl Engine for Nexus {
     }
 
     fn note(&self) -> &'static str {
-        "`TinyLstm::predict`, with a linear layer of one output, which it cannot do without; no call for sequences; its SIMD is chosen as it is compiled"
+        "`TinyLstm::predict`, with a linear layer of one output, which it cannot do without; no call for sequences; \
+         its SIMD is chosen as it is compiled"
     }
 
     fn step(&mut self, x: &[f32]) {
