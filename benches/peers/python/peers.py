@@ -75,6 +75,10 @@ class Torch:
         import torch
 
         torch.set_num_threads(1)
+        # For good, and once: an object that ends its mode as it is collected would end that of the next one too.
+        if not torch.is_inference_mode_enabled():
+            Torch.mode = torch.inference_mode()
+            Torch.mode.__enter__()
         self.torch, self.version = torch, {"torch": torch.__version__}
         self.cell = torch.nn.LSTMCell(tensors.inputs, tensors.hidden).eval()
         self.lstm = torch.nn.LSTM(tensors.inputs, tensors.hidden).eval()
@@ -82,8 +86,6 @@ class Torch:
             value = torch.from_numpy(getattr(tensors, name).copy())
             getattr(self.cell, name).data = value
             getattr(self.lstm, name + "_l0").data = value.clone()
-        self.mode = torch.inference_mode()
-        self.mode.__enter__()
         self.zero = torch.zeros(1, tensors.hidden)
         self.reset()
 
