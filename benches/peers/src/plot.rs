@@ -50,7 +50,7 @@ pub fn draw(record: &Record, path: &Path) -> Fallible<()> {
         .y_label_area_size(72)
         .build_cartesian_2d(
             sizes.with_key_points(drawn_sizes.collect()),
-            times.with_key_points((0..7).map(|power| 10_f64.powi(power)).collect()),
+            times.with_key_points((0..7).map(|power| 10_f64.powi(power)).take_while(|ns| *ns < top).collect()),
         )?;
     chart
         .configure_mesh()
