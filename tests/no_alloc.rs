@@ -151,6 +151,22 @@ fn forward_into_allocates_nothing_in_a_prepared_workspace() {
 }
 
 #[test]
+fn a_workspace_serves_every_smaller_batch() {
+    // Of 600 streams one time step fills a block, of 512 two do, of 100 ten.
+    let config = LstmConfig::new(3, 9).num_layers(2).proj_size(4);
+    let case = LstmCase::random(config, [12, 600], false, false, 1);
+    let lstm = case.model.lstm(Isa::detect().expect("a good variable"));
+    let mut workspace = lstm.workspace(12, 600);
+    for batch in [600, 512, 100, 7, 1] {
+        let (mut h, mut c) = (vec![0.0; 2 * batch * 4], vec![0.0; 2 * batch * 9]);
+        let mut output = vec![0.0; 12 * batch * 4];
+        let (x, shape) = (&case.x[..12 * batch * 3], [12, batch, 3]);
+        let mut forward = || lstm.forward_into(Input::new(x, &shape), (&mut h, &mut c), &mut output, &mut workspace);
+        assert_eq!(calls(|| forward().expect("right shapes")), 0, "batch {batch}");
+    }
+}
+
+#[test]
 fn advance_allocates_nothing_unless_a_piece_is_longer_than_all_before() {
     let config = LstmConfig::new(16, 9).num_layers(2);
     let case = LstmCase::random(config, [7, 5], false, false, 1);

@@ -109,9 +109,11 @@ impl<E: Element> Packed<E> {
         usize::clamp(CHUNK_BYTES / step_bytes, usize::max(4 / batch, 1), CHUNK_STEPS)
     }
 
+    /// As much as [`chunk`](Self::chunk) asks for, for this batch and every smaller one.
     fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
         let projection = self.projection.as_ref().map_or(0, Dense::lines) * batch;
-        usize::min(self.chunk(batch), steps) * batch * self.bias.len() + projection
+        let most = usize::max(CHUNK_BYTES / size_of::<Line>(), usize::max(batch, 4) * self.bias.len());
+        usize::min(most, steps * batch * self.bias.len()) + projection
     }
 
     /// The number of groups of the packed tensor.

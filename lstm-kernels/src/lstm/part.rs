@@ -50,15 +50,17 @@ impl Part {
         }
     }
 
-    /// Makes room for an input of which `block` time steps go through the layers together.
-    pub(super) fn reserve(&mut self, lstm: &Lstm, steps: usize, block: usize) {
+    /// Makes room for an input of which blocks of one time step, or of up to `most` rows, go through the layers
+    /// together; and for every smaller one.
+    pub(super) fn reserve(&mut self, lstm: &Lstm, steps: usize, most: usize) {
         let (config, streams) = (&lstm.config, self.streams());
-        let rows = block * streams * usize::max(config.input_size, config.output_size());
-        grow(&mut self.x, rows, 0.0);
-        grow(&mut self.y, rows, 0.0);
+        let rows = usize::min(steps * streams, usize::max(most, streams));
+        let floats = rows * usize::max(config.input_size, config.output_size());
+        grow(&mut self.x, floats, 0.0);
+        grow(&mut self.y, floats, 0.0);
         let at_once = lstm.directions_at_once();
         grow(&mut self.next, at_once * next_len(lstm, streams), 0.0);
-        grow(&mut self.z, at_once * scratch(lstm, block, streams), Line::ZERO);
+        grow(&mut self.z, at_once * scratch(lstm, steps, streams), Line::ZERO);
         grow(&mut self.active, steps, 0);
     }
 

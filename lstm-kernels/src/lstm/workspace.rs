@@ -47,8 +47,8 @@ impl Workspace {
 
     /// Makes room for an input of the same batch.
     pub(super) fn reserve(&mut self, lstm: &Lstm, steps: usize) {
-        let block = self.block(lstm, steps);
-        self.parts[..self.used].iter_mut().for_each(|part| part.reserve(lstm, steps, block));
+        let most = rows(lstm);
+        self.parts[..self.used].iter_mut().for_each(|part| part.reserve(lstm, steps, most));
     }
 
     /// Deals the streams to the parts, so that each has long ones and short ones.
@@ -115,9 +115,13 @@ impl Workspace {
     /// Time steps that go through all layers together: all of them if a direction starts at the end.
     fn block(&self, lstm: &Lstm, steps: usize) -> usize {
         let streams = self.parts[..self.used].iter().map(Part::streams).max().unwrap_or(0);
-        let width = usize::max(lstm.config.input_size, lstm.config.output_size());
-        let most = if lstm.threads > 1 { 8 * BLOCK_ROWS } else { BLOCK_ROWS };
-        let rows = usize::clamp(BLOCK_FLOATS / width, BLOCK_ROWS, most);
-        if lstm.config.bidirectional { steps } else { usize::min(steps, usize::max(rows / streams.max(1), 1)) }
+        if lstm.config.bidirectional { steps } else { usize::clamp(rows(lstm) / streams.max(1), 1, steps) }
     }
+}
+
+/// The most rows of a block of more than one time step, unless a direction starts at the end.
+fn rows(lstm: &Lstm) -> usize {
+    let width = usize::max(lstm.config.input_size, lstm.config.output_size());
+    let most = if lstm.threads > 1 { 8 * BLOCK_ROWS } else { BLOCK_ROWS };
+    if lstm.config.bidirectional { usize::MAX } else { usize::clamp(BLOCK_FLOATS / width, BLOCK_ROWS, most) }
 }
