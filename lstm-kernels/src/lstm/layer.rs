@@ -140,6 +140,8 @@ pub(crate) struct Pass<'a> {
     /// The number of streams that run at each time step: never more than at the step before.
     pub(crate) active: &'a [usize],
     pub(crate) reverse: bool,
+    /// Which way to go over the groups first: a pass of an odd number of steps turns round.
+    pub(crate) turn: usize,
     /// \[steps, batch, input\]
     pub(crate) x: &'a [f32],
     /// \[batch, padded(output)\]
@@ -265,7 +267,7 @@ impl<E: Element> On<'_, E> {
         let z = n * batch * lines;
         for group in 0..layer.groups() {
             // Forwards and backwards in turn: what the step before read last is still in the cache.
-            let group = if time % 2 == 0 { group } else { layer.groups() - 1 - group };
+            let group = if (self.pass.turn + time).is_multiple_of(2) { group } else { layer.groups() - 1 - group };
             let (group_lines, line, _, w_hh) = layer.group(group);
             let h = Rows { data: self.pass.h, stride: h_stride, len: output };
             let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };

@@ -27,6 +27,8 @@ pub(super) struct Part {
     order: Vec<usize>,
     /// How many streams run at each time step.
     active: Vec<usize>,
+    /// Time steps so far, see [`Pass::turn`].
+    turn: usize,
 }
 
 impl Part {
@@ -150,6 +152,7 @@ impl Part {
                 batch: streams,
                 active: &self.active[times.clone()],
                 reverse: direction == 1,
+                turn: self.turn,
                 x: &self.x,
                 h: &mut self.h[cell * h_size..][..h_size],
                 c: &mut self.c[cell * c_size..][..c_size],
@@ -164,6 +167,30 @@ impl Part {
                 core::mem::swap(&mut self.x, &mut self.y);
             }
         }
+        self.turn ^= times.len() % 2;
+    }
+
+    /// One time step of a single layer on the states where they are: they need no padding.
+    pub(super) fn step(&mut self, lstm: &Lstm, batch: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
+        let hidden = lstm.config.hidden_size;
+        grow(&mut self.y, batch * hidden, 0.0);
+        grow(&mut self.z, scratch(lstm, 1, batch), Line::ZERO);
+        let pass = Pass {
+            batch,
+            active: &[batch],
+            reverse: false,
+            turn: self.turn,
+            x,
+            h,
+            c,
+            next: &mut [],
+            z: &mut self.z,
+            out: &mut self.y,
+            out_stride: hidden,
+            out_first: 0,
+        };
+        lstm.layers[0].run(lstm.token, pass);
+        self.turn ^= 1;
     }
 
     /// [`layers`](Self::layers), both directions of a layer at the same time. Each writes rows of its own, which are put
@@ -181,8 +208,8 @@ impl Part {
             let (out, out_back) = self.y.split_at_mut(steps * streams * size);
             let (x, active) = (&self.x[..], &self.active[times.clone()]);
             let pass = |reverse, h, c, next, z, out| {
-                let (batch, out_stride, out_first) = (streams, size, 0);
-                Pass { batch, active, reverse, x, h, c, next, z, out, out_stride, out_first }
+                let (batch, turn, out_stride, out_first) = (streams, 0, size, 0);
+                Pass { batch, active, reverse, turn, x, h, c, next, z, out, out_stride, out_first }
             };
             let there = pass(false, h, c, next, z, out);
             let back = pass(true, h_back, c_back, next_back, z_back, out_back);

@@ -26,6 +26,7 @@ impl<'a> Projection<'a> {
             batch: rows,
             active: &[rows],
             reverse: false,
+            turn: 0,
             x,
             h: &mut [],
             c: &mut [],

@@ -86,6 +86,13 @@ impl Workspace {
     ) -> Result<(), Error> {
         let extent = Extent::new(&lstm.config, &input)?;
         lstm.check_states(("h", h.len()), ("c", c.len()), extent.batch)?;
+        if lstm.config.hidden_size.is_multiple_of(4) {
+            if self.parts.is_empty() {
+                self.parts.push(Part::default());
+            }
+            self.parts[0].step(lstm, extent.batch, input.data, (h, c));
+            return Ok(());
+        }
         self.prepare(lstm, 1, extent.batch);
         self.sort(1, None);
         self.set_states(lstm, h, c);
