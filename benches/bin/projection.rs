@@ -47,14 +47,14 @@ fn row(input: usize, hidden: usize, rows: usize, isa: Isa) {
         assert!((ours - theirs).abs() <= 1e-5, "({input}, {hidden}), {row}, {gate}, {unit}: {ours} and {theirs}");
     }
 
-    let mut times = [[0.0; TURNS]; 2];
-    for turn in 0..TURNS {
-        times[0][turn] = time(TURN, || own.compute(black_box(&x))).median;
-        times[1][turn] = time(TURN, || {
+    let mut times = [vec![], vec![]];
+    for _ in 0..TURNS {
+        times[0].push(time(TURN, || own.compute(black_box(&x))).median);
+        let theirs = time(TURN, || {
             sgemm(black_box(&x), &tensors.weight_ih, &bias, &mut sums, input);
             black_box(&sums);
-        })
-        .median;
+        });
+        times[1].push(theirs.median);
     }
     let [ours, theirs] = times.map(|mut times| percentile(&mut times, 0.5));
     let rate = |ns: f64| (2 * rows * input * 4 * hidden) as f64 / ns;
