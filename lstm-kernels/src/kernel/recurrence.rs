@@ -18,16 +18,17 @@ pub(crate) struct Recurrence<'a, E: Element> {
     pub(crate) w_hh: &'a [E::Line],
     /// `N` lines.
     pub(crate) bias: &'a [Line],
-    /// \[steps, input\]
+    /// Rows of `input`, `x_stride` apart: one for each time step.
     pub(crate) x: &'a [f32],
+    pub(crate) x_stride: usize,
     pub(crate) input: usize,
     /// \[padded(hidden)\] each.
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
-    /// \[steps, `out_stride`\], of which the columns from `out_first` on are h.
+    /// Rows that begin with h, `out_stride` apart.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_stride: usize,
-    pub(crate) out_first: usize,
+    pub(crate) steps: usize,
     pub(crate) hidden: usize,
     pub(crate) reverse: bool,
 }
@@ -35,21 +36,20 @@ pub(crate) struct Recurrence<'a, E: Element> {
 impl<E: Element, const N: usize, const X: usize, const C: usize> Op for Sized<'_, E, N, X, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Recurrence { w_ih, w_hh, bias, x, input, h, c, out, out_stride, out_first, hidden, reverse } = self.0;
+        let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, out, out_stride, steps, hidden, reverse } = self.0;
         let Some(bias) = bias.first_chunk::<N>() else { return };
-        let steps = out.len() / out_stride;
         for n in 0..steps {
             let n = if reverse { steps - 1 - n } else { n };
             let mut z = [S::Row::splat(simd, 0.0); N];
             each!(line < N => { z[line] = S::Row::load(simd, &bias[line].0); });
-            z = add_inputs::<S, E, N, X>(simd, z, w_ih, &x[n * input..][..input]);
+            z = add_inputs::<S, E, N, X>(simd, z, w_ih, &x[n * x_stride..][..input]);
             z = add_inputs::<S, E, N, C>(simd, z, w_hh, &h[..hidden]);
             if const { N <= 5 } {
                 activate::<S, N, true>(simd, &z, h, c);
             } else {
                 activate::<S, N, false>(simd, &z, h, c);
             }
-            copy(&h[..hidden], &mut out[n * out_stride + out_first..][..hidden]);
+            copy(&h[..hidden], &mut out[n * out_stride..][..hidden]);
         }
     }
 }

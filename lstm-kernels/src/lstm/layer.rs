@@ -219,32 +219,44 @@ impl<E: Element> On<'_, E> {
         }
     }
 
-    /// All steps, if the layer is small and there is one stream. (Small layers of other elements gain nothing from
-    /// being so: they are not worth the functions.)
+    /// All steps of one stream after another, if the layer is small. (Together they would take longer. Small layers of
+    /// other elements gain nothing from being so: they are not worth the functions.)
     #[inline(always)]
     fn small<S: Simd>(&mut self, simd: S) -> bool {
-        let (Packed { sizes, bias, .. }, pass) = (self.layer, &mut self.pass);
+        let Packed { sizes, projection, .. } = self.layer;
         let general = const { S::ACCUMULATORS < 4 || size_of::<E>() < 4 };
-        if general || pass.batch > 1 || self.layer.groups() > 1 || sizes.proj.is_some() || sizes.input > BLOCK {
+        if general || self.layer.groups() > 1 || projection.is_some() || sizes.input > BLOCK {
             return false;
         }
-        let steps = pass.active.iter().take_while(|&&active| active > 0).count();
+        for stream in 0..self.pass.batch {
+            if !self.stream(simd, stream) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// All steps of a stream through a small layer.
+    #[inline(always)]
+    fn stream<S: Simd>(&mut self, simd: S, stream: usize) -> bool {
+        let (Packed { sizes, bias, .. }, pass) = (self.layer, &mut self.pass);
+        let (lines, padded) = (bias.len(), layout::padded(sizes.hidden));
         let (_, _, w_ih, w_hh) = self.layer.group(0);
         let recurrence = Recurrence::<E> {
             w_ih,
             w_hh,
             bias,
-            x: pass.x,
+            x: &pass.x[stream * sizes.input..],
+            x_stride: pass.batch * sizes.input,
             input: sizes.input,
-            h: pass.h,
-            c: pass.c,
-            out: &mut pass.out[..steps * pass.out_stride],
-            out_stride: pass.out_stride,
-            out_first: pass.out_first,
+            h: &mut pass.h[stream * padded..][..padded],
+            c: &mut pass.c[stream * padded..][..padded],
+            out: &mut pass.out[stream * pass.out_stride + pass.out_first..],
+            out_stride: pass.batch * pass.out_stride,
+            steps: pass.active.partition_point(|&active| active > stream),
             hidden: sizes.hidden,
             reverse: pass.reverse,
         };
-        let lines = bias.len();
         macro_rules! enter {
             ($($lines:literal $x:literal $h:literal,)*) => {
                 match (lines, chains(sizes.input, lines), chains(sizes.hidden, lines)) {
