@@ -6,9 +6,11 @@
 //! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's
 //! part to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to
 //! stay in the L2 cache. This product has tiles of its own ([`product`](crate::product)), as a matrix library's order of
-//! sums is another one on each instruction set. It is the slower one in large layers: `matrixmultiply` takes 1.25 to 1.5
-//! times as long up to (64, 64) but 0.6 to 1.0 times from (128, 128) on with AVX-512, and 0.6 to 0.9 times from (64, 64) on
-//! with AVX2 (`benches/results/projection.md`).
+//! sums is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.46 times as long with AVX-512 at 64 rows,
+//! 1.0 to 1.2 times with AVX2 (`benches/results/projection.md`).
+//!
+//! **Small layers** of f32, of one group, skip all that: one function does all steps of a stream
+//! ([`recurrence`](crate::kernel::recurrence)).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
