@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use crate::layout::{self, Form, Line};
 use crate::simd::{Simd, Vector};
 
-/// A type that weights are stored in: f32, and [`f16`](half::f16) and [`bf16`](half::bf16).
+/// A type that weights are stored in: f32, and the f16 and bf16 of the crate `half`.
 pub trait Element: Copy + 'static {
     /// 16 lanes of one column, or of those that share a line. Any bytes are one.
     type Line: Copy + core::fmt::Debug + Send + Sync + 'static;
