@@ -79,7 +79,7 @@ pub(crate) mod recurrence;
 
 #[cfg(feature = "alloc")]
 pub(crate) use gates::Activate;
-use gates::activate;
+use gates::{activate, activate_one};
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
@@ -120,8 +120,8 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
     let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, weights.columns, x, h);
     for t in 0..T {
         let (h, c) = states[t].lanes_mut();
-        if const { T == 1 && LAST <= 5 } {
-            activate::<S, LAST, true>(simd, &z[t], h, c);
+        if const { T == 1 } {
+            activate_one(simd, &z[t], h, c);
         } else {
             activate::<S, LAST, false>(simd, &z[t], h, c);
         }

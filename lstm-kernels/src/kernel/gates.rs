@@ -29,6 +29,16 @@ pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     simd.section(Gates::<S, R, FAST> { z, h, c });
 }
 
+/// [`activate`] for one stream: a small layer waits for the result, a larger one has other work.
+#[inline(always)]
+pub(crate) fn activate_one<S: Simd, const R: usize>(simd: S, z: &[S::Row; R], h: &mut [f32], c: &mut [f32]) {
+    if const { R <= 5 } {
+        activate::<S, R, true>(simd, z, h, c);
+    } else {
+        activate::<S, R, false>(simd, z, h, c);
+    }
+}
+
 struct Gates<'a, S: Simd, const R: usize, const FAST: bool> {
     z: &'a [S::Row; R],
     h: &'a mut [f32],
@@ -96,11 +106,7 @@ fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], h: &'a mut [f32], 
     each!(n < R => { rows[n] = S::Row::load(simd, &z[n].0); });
     let (h, h_rest) = h.split_at_mut(4 * R);
     let (c, c_rest) = c.split_at_mut(4 * R);
-    if const { R <= 5 } {
-        activate::<S, R, true>(simd, &rows, h, c);
-    } else {
-        activate::<S, R, false>(simd, &rows, h, c);
-    }
+    activate_one(simd, &rows, h, c);
     (h_rest, c_rest)
 }
 

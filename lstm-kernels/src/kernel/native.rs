@@ -30,6 +30,9 @@ const CHAIN: usize = 8;
 /// The high half of a pair of lines that has no second one.
 const NONE: F16Line = F16Line([0; 16]);
 
+/// Lines in each group but the last: those of [`F16`] in layers of every size.
+const G: usize = group_lines(F16, 1);
+
 /// One step of `T` streams, as [`step`](super::step).
 #[inline(always)]
 pub(super) fn step<S, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>(
@@ -41,24 +44,7 @@ pub(super) fn step<S, const I: usize, const H: usize, const HP: usize, const LAS
 ) where
     S: F16Simd,
 {
-    if const { group_lines(F16, H) == 4 } {
-        groups::<S, I, H, HP, LAST, 4, T>(simd, bias, columns, x, states);
-    } else {
-        groups::<S, I, H, HP, LAST, 8, T>(simd, bias, columns, x, states);
-    }
-}
-
-/// One step of a layer of groups of `G` lines, and a last one of `LAST`.
-#[inline(always)]
-fn groups<S, const I: usize, const H: usize, const HP: usize, const LAST: usize, const G: usize, const T: usize>(
-    simd: S,
-    bias: &[Line],
-    columns: &[F16Line],
-    x: [&[f32; I]; T],
-    states: &mut [State<H, HP>; T],
-) where
-    S: F16Simd,
-{
+    const { assert!(group_lines(F16, H) == G) };
     let (mut xs, mut hs) = ([[0; I]; T], [[0; H]; T]);
     for t in 0..T {
         twice(simd, x[t], &mut xs[t]);

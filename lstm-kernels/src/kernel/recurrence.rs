@@ -3,7 +3,7 @@
 //! A step of a small layer takes some 50 ns: calls for its parts, and sums that go through memory between them, would
 //! double that. So there is a function for each number of lines, which does all steps.
 
-use super::{Part, activate, block};
+use super::{Part, activate_one, block};
 use crate::element::Element;
 use crate::layout::Line;
 use crate::simd::{Op, Simd, Vector};
@@ -44,11 +44,7 @@ impl<E: Element, const N: usize, const X: usize, const C: usize> Op for Sized<'_
             each!(line < N => { z[line] = S::Row::load(simd, &bias[line].0); });
             z = add_inputs::<S, E, N, X>(simd, z, w_ih, &x[n * x_stride..][..input]);
             z = add_inputs::<S, E, N, C>(simd, z, w_hh, &h[..hidden]);
-            if const { N <= 5 } {
-                activate::<S, N, true>(simd, &z, h, c);
-            } else {
-                activate::<S, N, false>(simd, &z, h, c);
-            }
+            activate_one(simd, &z, h, c);
             copy(&h[..hidden], &mut out[n * out_stride..][..hidden]);
         }
     }
