@@ -60,6 +60,9 @@ const Q: [f32; 5] = [
 /// Keeps x^2 and its powers away from the subnormals; far below what rounding does to 1 - x^2/3.
 const BIAS: f32 = f32::from_bits((127 - 30) << 23); // 2^-30
 
+/// The largest square, `LIMIT^2 + BIAS` rounded once: the f64 sum is exact.
+const SQUARE: f32 = (LIMIT as f64 * LIMIT as f64 + BIAS as f64) as f32;
+
 /// The quotient behind tanh(x): x p / q.
 #[derive(Clone, Copy)]
 pub(crate) struct Ratio<V> {
@@ -81,8 +84,9 @@ pub(crate) fn quotient<S: Simd, V: Vector<S, N>, const N: usize, const FAST: boo
     x: V,
     p: &[f32; 5],
 ) -> Ratio<V> {
-    let (x, square) = if FAST {
-        x.clamped_square(simd, LIMIT, BIAS)
+    let (x, square) = if const { FAST || S::RANGE } {
+        // The square does not wait for the clamp, which would have two latencies. It is what keeps NaN.
+        (x.range(simd, LIMIT), x.mul_add(simd, x, V::splat(simd, BIAS)).at_most(simd, SQUARE))
     } else {
         let x = x.clamp(simd, LIMIT);
         (x, x.mul_add(simd, x, V::splat(simd, BIAS)))

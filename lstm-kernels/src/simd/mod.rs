@@ -33,6 +33,9 @@ pub trait Simd: Copy {
     /// How many [`Row`](Simd::Row) accumulators the registers hold beside what else a loop needs.
     const ACCUMULATORS: usize;
 
+    /// Whether [`Vector::range`] is a single operation.
+    const RANGE: bool = false;
+
     /// Whether it is an [`F16Simd`].
     const F16: bool = false;
 
@@ -170,18 +173,15 @@ pub trait Vector<S, const N: usize>: Copy {
     }
     /// x clamped to `-limit..=limit`; NaN stays NaN.
     fn clamp(self, simd: S, limit: f32) -> Self;
-    /// [`clamp`](Self::clamp)ed x and its square plus `bias`. The square need not wait for the clamp: one operation
-    /// more, one latency less.
-    fn clamped_square(self, simd: S, limit: f32, bias: f32) -> (Self, Self);
+    /// [`clamp`](Self::clamp), where that is a single operation ([`Simd::RANGE`]) if NaN may become a number.
+    #[inline(always)]
+    fn range(self, simd: S, limit: f32) -> Self {
+        self.clamp(simd, limit)
+    }
+    /// The smaller of x and `most`; NaN stays NaN.
+    fn at_most(self, simd: S, most: f32) -> Self;
     /// Lanes in which `|reference| < TINY` become +0; the others stay. A NaN reference counts as large.
     fn zero_where_tiny(self, simd: S, reference: Self) -> Self;
-}
-
-/// `limit^2 + bias`, rounded once: the largest of [`Vector::clamped_square`], where that clamps the square itself.
-#[allow(dead_code)] // on targets without SIMD kernels
-#[inline(always)]
-fn square(limit: f32, bias: f32) -> f32 {
-    scalar::fma(limit, limit, bias)
 }
 
 /// A vector that can be taken apart into its lower and upper half.
@@ -250,9 +250,12 @@ macro_rules! pair {
                 Self([self.0[0].clamp(simd, limit), self.0[1].clamp(simd, limit)])
             }
             #[inline(always)]
-            fn clamped_square(self, simd: S, limit: f32, bias: f32) -> (Self, Self) {
-                let (a, b) = (self.0[0].clamped_square(simd, limit, bias), self.0[1].clamped_square(simd, limit, bias));
-                (Self([a.0, b.0]), Self([a.1, b.1]))
+            fn range(self, simd: S, limit: f32) -> Self {
+                Self([self.0[0].range(simd, limit), self.0[1].range(simd, limit)])
+            }
+            #[inline(always)]
+            fn at_most(self, simd: S, most: f32) -> Self {
+                Self([self.0[0].at_most(simd, most), self.0[1].at_most(simd, most)])
             }
             #[inline(always)]
             fn zero_where_tiny(self, simd: S, reference: Self) -> Self {

@@ -87,10 +87,8 @@ impl Vector<Neon, 4> for float32x4_t {
         simd.neon.vminq_f32(above, simd.neon.vdupq_n_f32(limit))
     }
     #[inline(always)]
-    fn clamped_square(self, simd: Neon, limit: f32, bias: f32) -> (Self, Self) {
-        let neon = simd.neon;
-        let square = neon.vfmaq_f32(neon.vdupq_n_f32(bias), self, self);
-        (self.clamp(simd, limit), neon.vminq_f32(square, neon.vdupq_n_f32(super::square(limit, bias))))
+    fn at_most(self, simd: Neon, most: f32) -> Self {
+        simd.neon.vminq_f32(self, simd.neon.vdupq_n_f32(most))
     }
     #[inline(always)]
     fn zero_where_tiny(self, simd: Neon, reference: Self) -> Self {

@@ -93,9 +93,8 @@ impl Vector<Scalar, 4> for [f32; 4] {
         [clamp(self[0], limit), clamp(self[1], limit), clamp(self[2], limit), clamp(self[3], limit)]
     }
     #[inline(always)]
-    fn clamped_square(self, simd: Scalar, limit: f32, bias: f32) -> (Self, Self) {
-        let x = self.clamp(simd, limit);
-        (x, x.mul_add(simd, x, [bias; 4]))
+    fn at_most(self, _: Scalar, most: f32) -> Self {
+        [at_most(self[0], most), at_most(self[1], most), at_most(self[2], most), at_most(self[3], most)]
     }
     #[inline(always)]
     fn zero_where_tiny(self, _: Scalar, reference: Self) -> Self {
@@ -129,6 +128,11 @@ fn clamp(value: f32, limit: f32) -> f32 {
     } else {
         value
     }
+}
+
+#[inline(always)]
+fn at_most(value: f32, most: f32) -> f32 {
+    if value > most { most } else { value }
 }
 
 #[inline(always)]

@@ -74,6 +74,7 @@ impl Simd for V4 {
 
     /// 32 registers.
     const ACCUMULATORS: usize = 24;
+    const RANGE: bool = true;
     const INTERLEAVE: bool = true;
 
     #[inline(always)]
@@ -146,6 +147,7 @@ impl Simd for V4F16 {
     type Quarter = __m128;
 
     const ACCUMULATORS: usize = V4::ACCUMULATORS;
+    const RANGE: bool = true;
     const F16: bool = true;
     const INTERLEAVE: bool = true;
 
@@ -234,7 +236,7 @@ impl Split<__m128> for __m256 {
 
 macro_rules! vector {
     ($token:ty, $vector:ty, $lanes:literal, $base:ident, $fma:ident, $splat:ident, $add:ident, $mul:ident, $div:ident, $mul_add:ident,
-     $min:ident, $max:ident, |$simd:ident, $value:ident, $reference:ident| $zero:expr) => {
+     $min:ident, $max:ident, $(range: $range:ident,)? |$simd:ident, $value:ident, $reference:ident| $zero:expr) => {
         impl Vector<$token, $lanes> for $vector {
             #[inline(always)]
             fn splat(simd: $token, value: f32) -> Self {
@@ -271,12 +273,16 @@ macro_rules! vector {
                 let most = <Self as Vector<$token, $lanes>>::splat(simd, limit);
                 simd.$base.$min(most, simd.$base.$max(least, self))
             }
+            $(
+                /// Takes the smaller magnitude, and the sign of the first operand. Of NaN and a number it takes the number.
+                #[inline(always)]
+                fn range(self, simd: $token, limit: f32) -> Self {
+                    simd.avx512dq.$range::<0b00_10>(self, <Self as Vector<$token, $lanes>>::splat(simd, limit))
+                }
+            )?
             #[inline(always)]
-            fn clamped_square(self, simd: $token, limit: f32, bias: f32) -> (Self, Self) {
-                let most = <Self as Vector<$token, $lanes>>::splat(simd, super::square(limit, bias));
-                let bias = <Self as Vector<$token, $lanes>>::splat(simd, bias);
-                let square = simd.$base.$min(most, simd.$fma.$mul_add(self, self, bias));
-                (<Self as Vector<$token, $lanes>>::clamp(self, simd, limit), square)
+            fn at_most(self, simd: $token, most: f32) -> Self {
+                simd.$base.$min(<Self as Vector<$token, $lanes>>::splat(simd, most), self)
             }
             #[inline(always)]
             fn zero_where_tiny(self, $simd: $token, $reference: Self) -> Self {
@@ -301,6 +307,7 @@ macro_rules! avx512 {
     _mm512_fmadd_ps,
     _mm512_min_ps,
     _mm512_max_ps,
+    range: _mm512_range_ps,
     |simd, value, reference| {
         let size = simd.avx512f._mm512_abs_ps(reference);
         let keep = simd.avx512f._mm512_cmp_ps_mask::<_CMP_NLT_UQ>(size, simd.avx512f._mm512_set1_ps(TINY));
@@ -311,19 +318,21 @@ macro_rules! avx512 {
 avx512!(V4, V4F16);
 
 macro_rules! avx {
-    ($($token:ty),*) => { $(
+    ($token:ty $(, $range_8:ident, $range_4:ident)?) => {
         vector!($token, __m256, 8, avx, fma, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps,
-            _mm256_min_ps, _mm256_max_ps, |simd, value, reference| {
+            _mm256_min_ps, _mm256_max_ps, $(range: $range_8,)? |simd, value, reference| {
                 let size = simd.avx._mm256_andnot_ps(simd.avx._mm256_set1_ps(-0.0), reference);
                 let tiny = simd.avx._mm256_cmp_ps::<_CMP_LT_OQ>(size, simd.avx._mm256_set1_ps(TINY));
                 simd.avx._mm256_andnot_ps(tiny, value)
             });
         vector!($token, __m128, 4, sse, fma, _mm_set1_ps, _mm_add_ps, _mm_mul_ps, _mm_div_ps, _mm_fmadd_ps,
-            _mm_min_ps, _mm_max_ps, |simd, value, reference| {
+            _mm_min_ps, _mm_max_ps, $(range: $range_4,)? |simd, value, reference| {
                 let size = simd.sse._mm_andnot_ps(simd.sse._mm_set1_ps(-0.0), reference);
                 let tiny = simd.sse._mm_cmplt_ps(size, simd.sse._mm_set1_ps(TINY));
                 simd.sse._mm_andnot_ps(tiny, value)
             });
-    )* };
+    };
 }
-avx!(V3, V4, V4F16);
+avx!(V3);
+avx!(V4, _mm256_range_ps, _mm_range_ps);
+avx!(V4F16, _mm256_range_ps, _mm_range_ps);
