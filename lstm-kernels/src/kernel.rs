@@ -389,11 +389,13 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     }
     let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
     each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
-    let mut rounds = columns.chunks_exact(stride * (C / E::FORM.share));
+    let mut rest = columns;
     // A count that the compiler does not know keeps the loop. Of one chain alone there is nothing to sort, but all its
     // weights may be loaded first, into the stack: with AVX2 103 or 252 ns at (10, 20), depending on the code around it.
     let most = if const { T == 1 } { black_box(usize::MAX) } else { usize::MAX };
-    for (k, round) in rounds.by_ref().take(usize::min(blocks[0].len(), most)).enumerate() {
+    for k in 0..usize::min(blocks[0].len(), most) {
+        let Some((round, others)) = rest.split_at_checked(stride * (C / E::FORM.share)) else { break };
+        rest = others;
         each_of_4!(g < G => {
             let mut x = [0.0; T];
             each_of_4!(t < T => { x[t] = blocks[t][k][chain + g]; });
@@ -401,7 +403,6 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
             column::<S, E, N, T>(simd, &mut chains[g], lines, (chain + g) % E::FORM.share, x);
         });
     }
-    let rest = &columns[blocks[0].len() * (C / E::FORM.share) * stride..];
     each_of_4!(g < G => {
         if rests[0].len() > chain + g {
             let mut x = [0.0; T];

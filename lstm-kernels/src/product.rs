@@ -30,19 +30,21 @@ pub(crate) struct Sums<'a> {
     pub(crate) first: usize,
 }
 
-/// Adds `columns`, of `lines` lines each, times the inputs to the first `count` rows of `sums`.
+/// Adds `columns`, of `lines` lines each, times the inputs to the first `count` rows of `sums`; or to `start`, the same lines
+/// for each row, which is then what `sums` are set to.
 #[inline(always)]
 pub(crate) fn add<S: Simd, E: Element>(
     simd: S,
     columns: &[E::Line],
     lines: usize,
     inputs: Rows<'_>,
+    start: Option<&[Line]>,
     sums: &mut Sums<'_>,
     count: usize,
 ) {
     let tiled = if S::INTERLEAVE { count / 4 * 4 } else { 0 };
-    tiles::<S, E, 4>(simd, columns, lines, inputs, sums, 0..tiled);
-    tiles::<S, E, 1>(simd, columns, lines, inputs, sums, tiled..count);
+    tiles::<S, E, 4>(simd, columns, lines, inputs, start, sums, 0..tiled);
+    tiles::<S, E, 1>(simd, columns, lines, inputs, start, sums, tiled..count);
 }
 
 /// [`add`] for the given rows, `T` at a time.
@@ -52,6 +54,7 @@ fn tiles<S: Simd, E: Element, const T: usize>(
     columns: &[E::Line],
     lines: usize,
     inputs: Rows<'_>,
+    start: Option<&[Line]>,
     sums: &mut Sums<'_>,
     rows: core::ops::Range<usize>,
 ) {
@@ -63,13 +66,14 @@ fn tiles<S: Simd, E: Element, const T: usize>(
     let chains = if const { S::F16 && E::F16 } { 1 } else { chains(inputs.len, lines) };
     for first in (0..lines).step_by(most) {
         for (columns, column) in columns.chunks(BLOCK / E::FORM.share * lines).zip((0..).step_by(BLOCK)) {
-            let tile = Tile::<E> { columns, lines, first, count: usize::min(most, lines - first), inputs, column };
+            let (count, start) =
+                (usize::min(most, lines - first), start.filter(|_| column == 0).map(|start| &start[first..]));
+            let tile = Tile::<E> { columns, lines, first, count, inputs, column, start };
             // Many rows: the lines are widened once for all of them.
             if const { T > 1 && size_of::<E>() < 4 && !(S::F16 && E::F16) } {
                 let mut wide = [Line::ZERO; 4 * BLOCK];
                 simd.enter(Widen(&tile, &mut wide));
-                let count = tile.count;
-                let tile = Tile::<f32> { columns: &wide, lines: count, first: 0, count, inputs, column };
+                let tile = Tile::<f32> { columns: &wide, lines: count, first: 0, count, inputs, column, start };
                 tile.add::<S, T>(simd, chains, sums, first, rows.clone());
             } else {
                 tile.add::<S, T>(simd, chains, sums, first, rows.clone());
@@ -93,6 +97,8 @@ struct Tile<'a, E: Element> {
     count: usize,
     inputs: Rows<'a>,
     column: usize,
+    /// The sums to add to, if they are not what is there.
+    start: Option<&'a [Line]>,
 }
 
 impl<'a, E: Element> Tile<'a, E> {
@@ -170,14 +176,14 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { tile, sums, stride } = self;
-        let (rows, Tile { columns, lines, first, inputs, .. }) = (tile.rows(), tile);
+        let (rows, Tile { columns, lines, first, inputs, start, .. }) = (tile.rows(), tile);
         let part = Part::<E, T> { columns, stride: lines, first, inputs: rows };
         let z = if inputs.len > BLOCK {
             // Loaded behind the block: beside its accumulators there is no room for z in the registers.
             let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
-            join(simd, load(simd, sums, stride), sum)
+            join(simd, load(simd, start, sums, stride), sum)
         } else {
-            block::<S, E, N, T, C>(simd, load(simd, sums, stride), part)
+            block::<S, E, N, T, C>(simd, load(simd, start, sums, stride), part)
         };
         store(simd, &z, sums, stride);
     }
@@ -186,22 +192,28 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) {
         let Self { tile, sums, stride } = self;
-        let (rows, Tile { columns, lines, first, .. }) = (tile.rows(), tile);
+        let (rows, Tile { columns, lines, first, start, .. }) = (tile.rows(), tile);
         let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
         for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(rows).zip(&mut inputs) {
             let pairs = &mut pairs[..row.len()];
             native::twice(simd, row, pairs);
             *inputs = pairs;
         }
-        let mut z: [[S::Row; N]; T] = load(simd, sums, stride);
+        let mut z: [[S::Row; N]; T] = load(simd, start, sums, stride);
         native::add(simd, &mut z, native::Part { columns: E::halves(columns), stride: lines, first, inputs });
         store(simd, &z, sums, stride);
     }
 }
 
-/// `N` lines of `T` rows of sums.
+/// `N` lines of `T` rows of sums, or of `start` for each row.
 #[inline(always)]
-fn load<S: Simd, const N: usize, const T: usize>(simd: S, sums: &[Line], stride: usize) -> [[S::Row; N]; T] {
+fn load<S: Simd, const N: usize, const T: usize>(
+    simd: S,
+    start: Option<&[Line]>,
+    sums: &[Line],
+    stride: usize,
+) -> [[S::Row; N]; T] {
+    let (sums, stride) = start.map_or((sums, stride), |start| (start, 0));
     let mut z = [[S::Row::splat(simd, 0.0); N]; T];
     for t in 0..T {
         let sums = &sums[t * stride..][..N];

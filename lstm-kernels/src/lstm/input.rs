@@ -94,6 +94,11 @@ impl Extent {
         Ok(extent)
     }
 
+    /// Whether the rows of a time step lie side by side, and one time step after the other.
+    pub(super) const fn is_time_major(&self) -> bool {
+        !self.batch_first || self.batch == 1
+    }
+
     /// The place of a row: `row * size` is its first element.
     pub(super) const fn row(&self, time: usize, stream: usize) -> usize {
         if self.batch_first { stream * self.steps + time } else { time * self.batch + stream }

@@ -205,9 +205,6 @@ impl<E: Element> On<'_, E> {
     fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize) {
         let (layer, batch) = (self.layer, self.pass.batch);
         let (input, lines) = (layer.sizes.input, layer.bias.len());
-        for row in self.pass.z[..len * batch * lines].chunks_exact_mut(lines) {
-            row.copy_from_slice(&layer.bias);
-        }
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
         let all = self.pass.active[first + len - 1] == batch;
         for group in 0..layer.groups() {
@@ -216,7 +213,7 @@ impl<E: Element> On<'_, E> {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
                 let mut z = Sums { data: &mut self.pass.z[n * batch * lines..], stride: lines, first: line };
                 let count = if all { len * batch } else { self.pass.active[first + n] };
-                add::<S, E>(simd, w_ih, group_lines, x, &mut z, count);
+                add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
             }
         }
     }
@@ -285,7 +282,7 @@ impl<E: Element> On<'_, E> {
             let (group_lines, line, _, w_hh) = layer.group(group);
             let h = Rows { data: self.pass.h, stride: h_stride, len: output };
             let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
-            add::<S, E>(simd, w_hh, group_lines, h, &mut z, active);
+            add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
         }
         // All sums are made, so h may be overwritten.
         let activated = if layer.projection.is_some() { &mut *self.pass.next } else { &mut *self.pass.h };

@@ -144,21 +144,28 @@ impl Part {
         if parallel && lstm.directions_at_once() == 2 {
             return self.layers_of_two(lstm, times);
         }
+        self.layers_between(lstm, times, None);
+    }
+
+    /// [`layers`](Self::layers), one direction after the other. The rows may come from the given input and go to the given
+    /// output, if they lie there as in `x`.
+    pub(super) fn layers_between(&mut self, lstm: &Lstm, times: Range<usize>, ends: Option<(&[f32], &mut [f32])>) {
         let (config, streams) = (&lstm.config, self.streams());
         let [h_size, c_size] = [config.h_size(), config.hidden_size].map(|size| streams * layout::padded(size));
+        let (input, mut output) = ends.unzip();
         for (cell, layer) in lstm.layers.iter().enumerate() {
-            let direction = cell % config.directions();
+            let (place, direction) = (cell / config.directions(), cell % config.directions());
             let pass = Pass {
                 batch: streams,
                 active: &self.active[times.clone()],
                 reverse: direction == 1,
                 turn: self.turn,
-                x: &self.x,
+                x: input.filter(|_| place == 0).unwrap_or(&self.x),
                 h: &mut self.h[cell * h_size..][..h_size],
                 c: &mut self.c[cell * c_size..][..c_size],
                 next: &mut self.next,
                 z: &mut self.z,
-                out: &mut self.y,
+                out: output.as_deref_mut().filter(|_| place + 1 == config.num_layers).unwrap_or(&mut self.y),
                 out_stride: config.output_size(),
                 out_first: direction * config.h_size(),
             };

@@ -109,8 +109,16 @@ impl Workspace {
         let block = self.block(lstm, extent.steps);
         let parallel = lstm.pays(usize::min(block, extent.steps) * extent.batch);
         let parts = &mut self.parts[..self.used];
+        let in_order = extent.is_time_major() && input.lengths.is_none() && lstm.directions_at_once() == 1;
         for first in (0..extent.steps).step_by(block) {
             let times = first..usize::min(first + block, extent.steps);
+            if let ([part], true) = (&mut *parts, in_order) {
+                // The rows lie as the part would lay them out.
+                let rows = |size: usize| times.start * extent.batch * size..times.end * extent.batch * size;
+                let (x, y) = (rows(lstm.config.input_size), rows(lstm.config.output_size()));
+                part.layers_between(lstm, times, Some((&input.data[x], &mut output[y])));
+                continue;
+            }
             each(parts, parallel, &|part| {
                 part.gather(lstm, times.clone(), extent, input.data);
                 part.layers(lstm, times.clone(), parallel);
