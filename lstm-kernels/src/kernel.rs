@@ -36,11 +36,15 @@
 //! **What a small step waits for** (AVX-512, (10, 20), 195 cycles): h through memory into broadcasts 15, its FMAs 50
 //! (two a cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. Hence what
 //! shortens this chain pays: Estrin's scheme and a square that does not wait for the clamp (89 to 80 ns), loops written
-//! out so that no sum goes through the stack (80 to 66).
+//! out so that no sum goes through the stack (80 to 66). The units are busy, too, so operations count: a clamp in one
+//! (`vrangeps`) makes (1, 32) 4 % faster.
 //!
 //! **Tried and lost.** Saturation by a compare and a mask instead of min and max (2 ns slower); software prefetch of
 //! the lines to come ((64, 64): 1,150 against 1,100 ns; the loads compete with the FMAs'); loops over the columns that the
-//! compiler unrolls as a whole (78 against 65 ns at (10, 20), see `pass`).
+//! compiler unrolls as a whole (78 against 65 ns at (10, 20), see `pass`); the first 16 units of a layer ahead of the others,
+//! whose sums then cover the gates of the first ((1, 32) 103 to 99 ns, (32, 32) 149 to 154); inputs broadcast from a
+//! register; with AVX2 the gates of 8 units at a time, for want of registers ((1, 32) 7 % faster, (1, 20) 9 % slower);
+//! tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block (each the same time).
 //!
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
 //! infinity) that no other lane ever reads.
