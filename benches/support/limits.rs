@@ -1,7 +1,8 @@
 //! What one core can do at best, and the least time of a step that follows from it.
 //!
 //! Three things bound a step from below, each alone:
-//! - **arithmetic**: 4H (I + H) multiply-adds at the core's peak, nothing wasted on padding;
+//! - **arithmetic**: 4H (I + H) multiply-adds, and 63 operations of the same units for the gates of each of the H units of
+//!   the layer, at the core's peak, nothing wasted on padding;
 //! - **bandwidth**: every weight is read once a step, from the cache that holds them. Weights that outgrow the L2 come
 //!   from there as far as they fit and from the L3 for the rest. (The L1 is not split in this way: a step reads the
 //!   weights in the same order each time, and so has overwritten what it will read next.) In a sequence the input
@@ -11,6 +12,10 @@
 use std::fs;
 
 use crate::machine::{Width, clock};
+
+/// Multiplications and multiply-adds of a unit's gates: 10 for each of five quotients (the square, its square, two
+/// polynomials), 4 to make the gates of four of them, 6 to join three with c, 3 for h.
+const GATE_OPERATIONS: usize = 63;
 
 /// The chain from h to the next h in multiply-adds (or operations of the same latency): 1 for the last column, 2 to
 /// join partial sums; tanh and sigmoid of the gates as quotients: 2 to clamp, 1 to square, 4 of Horner's rule, 1 for
@@ -85,15 +90,15 @@ impl Limits {
 
     /// One step of a cell.
     pub fn step(&self, input: usize, hidden: usize) -> Bound {
-        self.bound(4 * hidden * (input + hidden), 16 * hidden * (input + hidden))
+        self.bound(hidden * (4 * (input + hidden) + GATE_OPERATIONS), 16 * hidden * (input + hidden))
     }
 
     /// One step of `streams` sequences that advance together, when the input part of all steps is done at once.
     pub fn sequence(&self, input: usize, hidden: usize, streams: usize) -> Bound {
-        self.bound(4 * hidden * (input + hidden) * streams, 16 * hidden * hidden)
+        self.bound(hidden * (4 * (input + hidden) + GATE_OPERATIONS) * streams, 16 * hidden * hidden)
     }
 
-    fn bound(&self, multiply_adds: usize, bytes: usize) -> Bound {
+    fn bound(&self, operations: usize, bytes: usize) -> Bound {
         let [l1, l2, l3] = self.bytes_per_ns;
         let bandwidth = if bytes <= self.caches[0] {
             bytes as f64 / l1
@@ -102,7 +107,7 @@ impl Limits {
             inside as f64 / l2 + (bytes - inside) as f64 / l3
         };
         Bound {
-            fma: multiply_adds as f64 / self.fma_per_ns,
+            fma: operations as f64 / self.fma_per_ns,
             bandwidth,
             latency: CHAIN_FMAS * self.fma_latency + CHAIN_DIVISIONS * self.div_latency + self.forward_latency,
         }

@@ -42,7 +42,8 @@
 //! **Tried and lost.** Saturation by a compare and a mask instead of min and max (2 ns slower); software prefetch of
 //! the lines to come ((64, 64): 1,150 against 1,100 ns; the loads compete with the FMAs'); loops over the columns that the
 //! compiler unrolls as a whole (78 against 65 ns at (10, 20), see `pass`); the first 16 units of a layer ahead of the others,
-//! whose sums then cover the gates of the first ((1, 32) 103 to 99 ns, (32, 32) 149 to 154); inputs broadcast from a
+//! whose sums then cover the gates of the first ((1, 32) 103 to 99 ns, (32, 32) 149 to 154; with all columns of old h that
+//! these 16 give summed for all units before, on Zen 5, (1, 32) 58 to 54, (1, 40) the same, (16, 32) 5 % slower); inputs broadcast from a
 //! register; with AVX2 the gates of 8 units at a time, for want of registers ((1, 32) 7 % faster, (1, 20) 9 % slower);
 //! tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block (each the same time).
 //!

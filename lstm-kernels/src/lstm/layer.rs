@@ -14,8 +14,8 @@
 //! that fill it. In one loop both took 12.4 us, one after the other 12.6; prefetching h's weights during x's part hid none
 //! of their time. (Products of registers alone would be free.)
 //!
-//! **Small layers** of f32, of one group, skip all that: one function does all steps of a stream
-//! ([`recurrence`](crate::kernel::recurrence)).
+//! **One stream** has functions of its own ([`recurrence`](crate::kernel::recurrence)), which go from a group's sums straight
+//! to its gates. Small layers of f32, of one group, skip all of the above: one function does all steps.
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
@@ -30,7 +30,7 @@ use crate::dense::Dense;
 use crate::element::Element;
 use crate::error::Error;
 use crate::isa::Token;
-use crate::kernel::recurrence::{self, Recurrence};
+use crate::kernel::recurrence::{self, OfGroup, Recurrence};
 use crate::kernel::{Activate, BLOCK, chains};
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
@@ -59,6 +59,9 @@ pub(crate) struct Packed<E: Element> {
     sizes: Sizes,
     bias: Vec<Line>,
     columns: Vec<E::Line>,
+    /// Packed columns and groups of the tensor. (To count them takes as long as some of the steps.)
+    packed_columns: usize,
+    groups: usize,
     projection: Option<Dense<E>>,
 }
 
@@ -110,7 +113,9 @@ impl<E: Element> Packed<E> {
         let mut columns = alloc::vec![E::ZERO; packed_columns * lines];
         weights.pack::<E>(sizes, &mut bias, &mut columns);
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
-        Ok(Self { sizes, bias, columns, projection })
+        let (form, hidden) = (E::FORM, sizes.hidden);
+        let groups = (lines - layout::last_group(form, hidden)) / layout::group_lines(form, hidden) + 1;
+        Ok(Self { sizes, bias, columns, packed_columns, groups, projection })
     }
 
     /// Time steps in a chunk.
@@ -132,19 +137,12 @@ impl<E: Element> Packed<E> {
         usize::min(most, steps * batch * self.bias.len()) + projection
     }
 
-    /// The number of groups of the packed tensor.
-    const fn groups(&self) -> usize {
-        let (form, hidden) = (E::FORM, self.sizes.hidden);
-        (layout::lines(hidden) - layout::last_group(form, hidden)) / layout::group_lines(form, hidden) + 1
-    }
-
     /// A group: the number of lines, the first line in a row, x's columns and h's columns.
     fn group(&self, n: usize) -> (usize, usize, &[E::Line], &[E::Line]) {
         let group_lines = layout::group_lines(E::FORM, self.sizes.hidden);
         let first = n * group_lines;
-        let lines = if n + 1 < self.groups() { group_lines } else { self.bias.len() - first };
-        let columns = self.columns.len() / self.bias.len();
-        let group = &self.columns[columns * first..][..columns * lines];
+        let lines = if n + 1 < self.groups { group_lines } else { self.bias.len() - first };
+        let group = &self.columns[self.packed_columns * first..][..self.packed_columns * lines];
         let (w_ih, w_hh) = group.split_at(layout::packed(E::FORM, self.sizes.input) * lines);
         (lines, first, w_ih, w_hh)
     }
@@ -164,7 +162,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) h: &'a mut [f32],
     /// \[batch, padded(hidden)\]
     pub(crate) c: &'a mut [f32],
-    /// \[batch, padded(hidden)\]: o tanh(c'), before the projection makes h of it.
+    /// \[batch, padded(hidden)\]: o tanh(c'), before it becomes h.
     pub(crate) next: &'a mut [f32],
     /// [`Layer::scratch_lines`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
@@ -221,7 +219,7 @@ impl<E: Element> On<'_, E> {
         let (input, lines) = (layer.sizes.input, layer.bias.len());
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
         let all = self.pass.active[first + len - 1] == batch;
-        for group in 0..layer.groups() {
+        for group in 0..layer.groups {
             let (group_lines, line, w_ih, _) = layer.group(group);
             for n in 0..if all { 1 } else { len } {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
@@ -238,7 +236,7 @@ impl<E: Element> On<'_, E> {
     fn small<S: Simd>(&mut self, simd: S) -> bool {
         let Packed { sizes, projection, .. } = self.layer;
         let general = const { S::ACCUMULATORS < 4 || size_of::<E>() < 4 };
-        if general || self.layer.groups() > 1 || projection.is_some() || sizes.input > BLOCK {
+        if general || self.layer.groups > 1 || projection.is_some() || sizes.input > BLOCK {
             return false;
         }
         for stream in 0..self.pass.batch {
@@ -290,28 +288,64 @@ impl<E: Element> On<'_, E> {
         let (hidden, output, lines) = (layer.sizes.hidden, layer.sizes.output(), layer.bias.len());
         let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.pass.active[time]);
         let z = n * batch * lines;
-        for group in 0..layer.groups() {
-            // Forwards and backwards in turn: what the step before read last is still in the cache.
-            let group = if (self.pass.turn + time).is_multiple_of(2) { group } else { layer.groups() - 1 - group };
-            let (group_lines, line, _, w_hh) = layer.group(group);
-            let h = Rows { data: self.pass.h, stride: h_stride, len: output };
-            let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
-            add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
-        }
-        // All sums are made, so h may be overwritten.
-        let activated = if layer.projection.is_some() { &mut *self.pass.next } else { &mut *self.pass.h };
-        let rows = activated.chunks_exact_mut(padded).zip(self.pass.c.chunks_exact_mut(padded));
-        for ((h, c), z) in rows.zip(self.pass.z[z..].chunks_exact(lines)).take(active) {
-            simd.enter(Activate { z, h, c });
+        // Forwards and backwards in turn: what the step before read last is still in the cache.
+        let backwards = !(self.pass.turn + time).is_multiple_of(2);
+        let alone = active == 1 && self.step_alone(simd, z, backwards);
+        if !alone {
+            for group in 0..layer.groups {
+                let group = if backwards { layer.groups - 1 - group } else { group };
+                let (group_lines, line, _, w_hh) = layer.group(group);
+                let h = Rows { data: self.pass.h, stride: h_stride, len: output };
+                let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
+                add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
+            }
+            // All sums are made, so h may be overwritten.
+            let activated = if layer.projection.is_some() { &mut *self.pass.next } else { &mut *self.pass.h };
+            let rows = activated.chunks_exact_mut(padded).zip(self.pass.c.chunks_exact_mut(padded));
+            for ((h, c), z) in rows.zip(self.pass.z[z..].chunks_exact(lines)).take(active) {
+                simd.enter(Activate { z, h, c });
+            }
         }
         if let Some(dense) = &layer.projection {
             let next = Rows { data: self.pass.next, stride: padded, len: hidden };
             let scratch = self.pass.z.len() - batch * dense.lines();
             dense.apply(simd, next, self.pass.h, h_stride, &mut self.pass.z[scratch..], active);
+        } else if alone {
+            self.pass.h[..padded].copy_from_slice(&self.pass.next[..padded]);
         }
         let rows = self.pass.out[time * batch * self.pass.out_stride..].chunks_exact_mut(self.pass.out_stride);
         for (out, h) in rows.zip(self.pass.h.chunks_exact(h_stride)).take(active) {
             out[self.pass.out_first..][..output].copy_from_slice(&h[..output]);
         }
+    }
+
+    /// The sums, which begin at line `z`, and the gates of the first stream, group by group; or none of them, if a group is
+    /// too small. What becomes of h is in `next` then.
+    #[inline(always)]
+    fn step_alone<S: Simd>(&mut self, simd: S, z: usize, backwards: bool) -> bool {
+        let (layer, pass) = (self.layer, &mut self.pass);
+        let output = layer.sizes.output();
+        let general = const { S::ACCUMULATORS < 4 || (S::F16 && E::F16) };
+        if general || output < 4 || layer.bias.len() < 4 {
+            return false;
+        }
+        for group in 0..layer.groups {
+            let group = if backwards { layer.groups - 1 - group } else { group };
+            let (lines, first, _, columns) = layer.group(group);
+            let units = 4 * first..4 * (first + lines);
+            let (z, h) = (&pass.z[z + first..], &pass.h[..output]);
+            let (c, next) = (&mut pass.c[units.clone()], &mut pass.next[units]);
+            let group = OfGroup::<E> { columns, z, h, c, next };
+            macro_rules! enter {
+                ($($lines:literal)*) => { match lines {
+                    $( $lines => simd.enter(recurrence::Group::<E, $lines>(group)), )*
+                    _ => {}
+                } };
+            }
+            if const { S::ACCUMULATORS >= 4 && !(S::F16 && E::F16) } {
+                enter!(4 5 6 7 8 9 10 11 12);
+            }
+        }
+        true
     }
 }

@@ -181,6 +181,7 @@ impl Part {
     pub(super) fn step(&mut self, lstm: &Lstm, batch: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
         let hidden = lstm.config.hidden_size;
         grow(&mut self.y, batch * hidden, 0.0);
+        grow(&mut self.next, next_len(lstm, batch), 0.0);
         grow(&mut self.z, scratch(lstm, 1, batch), Line::ZERO);
         let pass = Pass {
             batch,
@@ -190,7 +191,7 @@ impl Part {
             x,
             h,
             c,
-            next: &mut [],
+            next: &mut self.next,
             z: &mut self.z,
             out: &mut self.y,
             out_stride: hidden,
@@ -234,7 +235,7 @@ impl Part {
 
 /// The length of [`Pass::next`].
 fn next_len(lstm: &Lstm, streams: usize) -> usize {
-    if lstm.config.proj_size > 0 { streams * layout::padded(lstm.config.hidden_size) } else { 0 }
+    streams * layout::padded(lstm.config.hidden_size)
 }
 
 /// Lines of scratch for any of the layers.
