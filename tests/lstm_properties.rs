@@ -106,6 +106,16 @@ fn batches_on_both_sides_of_every_boundary_agree_with_the_oracle() {
 }
 
 #[test]
+fn small_layers_of_every_number_of_lines_agree_alone_and_side_by_side() {
+    for units in (2..=26).step_by(4) {
+        for (batch, lengths) in [(4, false), (7, true), (9, true)] {
+            let config = LstmConfig::new(3 + units % 3, units).bidirectional(true);
+            check(&LstmCase::random(config, [6, batch], lengths, true, units as u64));
+        }
+    }
+}
+
+#[test]
 fn a_long_sequence_crosses_blocks_and_chunks_and_stays_within_a_millionth() {
     // 2,600 rows are more than one block of time steps, and their x parts more than one chunk.
     for (config, batch) in [(LstmConfig::new(16, 20).num_layers(2), 5), (LstmConfig::new(3, 8).bidirectional(true), 5)]

@@ -1,7 +1,9 @@
-//! One stream through a layer whose sizes are known at run time.
+//! A stream through a layer whose sizes are known at run time.
 //!
 //! **Small layers**, of one group of lines. A step takes some 50 ns: calls for its parts, and sums that go through memory
-//! between them, would double that. So there is a function for each number of lines, which does all steps ([`Sized`]).
+//! between them, would double that. So there is a function for each number of lines, which does all steps ([`Sized`]), and
+//! another for four streams, where one alone does not keep the units busy ([`streams`]: (1, 8) 26 to 13 ns a step and stream,
+//! (1, 16) 35 to 25, (10, 20) 43 to 38; (1, 32) the same).
 //!
 //! **Large layers** have a function for each number of lines in a group, which does h's part of its sums and its gates
 //! ([`Group`]). So the units are busy with the gates of one group while the weights of the next are on their way: all
@@ -11,47 +13,67 @@
 //! other they had accumulators in the stack ((1, 32) 170 against 119 ns).
 
 use core::hint::black_box;
+use core::ops::Range;
 
-use super::{Part, activate, activate_one, add, block};
+use super::{Part, activate, activate_one, add, block, tile_lines};
 use crate::element::Element;
-use crate::layout::Line;
+use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
 
-/// The steps of [`Recurrence`], with `N` lines, `X` chains of x's columns and `C` of h's.
-pub(crate) struct Sized<'a, E: Element, const N: usize, const X: usize, const C: usize>(pub(crate) Recurrence<'a, E>);
+/// The steps of [`Recurrence`] of `T` streams, with `N` lines, `X` chains of x's columns and `C` of h's.
+pub(crate) struct Sized<'a, E: Element, const T: usize, const N: usize, const X: usize, const C: usize>(
+    pub(crate) Recurrence<'a, E>,
+);
 
-/// A layer without projection and one stream.
+/// How many streams of a small layer go together at best: four, where one does not keep the units busy and the sums of
+/// four fit into the registers.
+pub(crate) const fn streams(accumulators: usize, lines: usize) -> usize {
+    if lines <= 5 && 4 * lines <= 2 * accumulators { 4 } else { 1 }
+}
+
+/// A layer without projection, and streams that lie beside each other.
 pub(crate) struct Recurrence<'a, E: Element> {
     /// x's columns and then h's, `N` lines each.
     pub(crate) w_ih: &'a [E::Line],
     pub(crate) w_hh: &'a [E::Line],
     /// `N` lines.
     pub(crate) bias: &'a [Line],
-    /// Rows of `input`, `x_stride` apart: one for each time step.
+    /// Rows of `input`: those of a time step, `x_stride` from those of the one before.
     pub(crate) x: &'a [f32],
     pub(crate) x_stride: usize,
     pub(crate) input: usize,
-    /// \[padded(hidden)\] each.
+    /// \[streams, padded(hidden)\] each.
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
-    /// Rows that begin with h, `out_stride` apart.
-    pub(crate) out: &'a mut [f32],
-    pub(crate) out_stride: usize,
-    pub(crate) steps: usize,
     pub(crate) hidden: usize,
+    /// Rows of `out_row` that begin with h: those of a time step, `out_stride` from those of the one before.
+    pub(crate) out: &'a mut [f32],
+    pub(crate) out_row: usize,
+    pub(crate) out_stride: usize,
+    pub(crate) times: Range<usize>,
     pub(crate) reverse: bool,
 }
 
-impl<E: Element, const N: usize, const X: usize, const C: usize> Op for Sized<'_, E, N, X, C> {
+impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize> Op for Sized<'_, E, T, N, X, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, out, out_stride, steps, hidden, reverse } = self.0;
-        for n in 0..steps {
-            let n = if reverse { steps - 1 - n } else { n };
-            let x = &x[n * x_stride..][..input];
-            let z = sums::<S, E, N, X, C>(simd, Parts { start: bias, w_ih, x, w_hh, h: &h[..hidden] });
-            activate_one(simd, &z, h, c);
-            copy(&h[..hidden], &mut out[n * out_stride..][..hidden]);
+        let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, times, reverse } =
+            self.0;
+        let padded = layout::padded(hidden);
+        for n in 0..times.len() {
+            let time = if reverse { times.end - 1 - n } else { times.start + n };
+            let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
+            each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
+            let z = sums::<S, E, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });
+            each_of_4!(t < T => {
+                let (h, c) = (&mut h[t * padded..][..padded], &mut c[t * padded..][..padded]);
+                if const { T == 1 } {
+                    activate_one(simd, &z[t], h, c);
+                } else {
+                    activate::<S, N, false>(simd, &z[t], h, c);
+                }
+                copy(&h[..hidden], &mut out[time * out_stride + t * out_row..][..hidden]);
+            });
         }
     }
 }
@@ -77,58 +99,58 @@ impl<E: Element, const N: usize> Op for Group<'_, E, N> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let OfGroup { columns, z, h, c, next } = self.0;
-        let z = sums::<S, E, N, 0, 2>(simd, Parts { start: z, w_ih: &[], x: &[], w_hh: columns, h });
+        let [z] = sums::<S, E, 1, N, 0, 2>(simd, Parts { start: z, w_ih: &[], x: [&[]], w_hh: columns, h: [h] });
         activate::<S, N, false>(simd, &z, next, c);
     }
 }
 
 /// What z is the sum of.
 #[derive(Clone, Copy)]
-struct Parts<'a, E: Element> {
+struct Parts<'a, E: Element, const T: usize> {
     start: &'a [Line],
     w_ih: &'a [E::Line],
-    x: &'a [f32],
+    x: [&'a [f32]; T],
     w_hh: &'a [E::Line],
-    h: &'a [f32],
+    h: [&'a [f32]; T],
 }
 
 /// All lines of z, together or as many at a time as the registers hold.
 #[inline(always)]
-fn sums<S: Simd, E: Element, const N: usize, const X: usize, const C: usize>(
+fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, const C: usize>(
     simd: S,
-    parts: Parts<'_, E>,
-) -> [S::Row; N] {
-    let mut out = [S::Row::splat(simd, 0.0); N];
-    if const { N <= 4 || C * N <= S::ACCUMULATORS } {
-        Tile::<S, E, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
+    parts: Parts<'_, E, T>,
+) -> [[S::Row; N]; T] {
+    let mut out = [[S::Row::splat(simd, 0.0); N]; T];
+    if const { C * N * T <= S::ACCUMULATORS || N <= tile_lines(S::ACCUMULATORS, T) } {
+        Tile::<S, E, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
     // In memory, as in `kernel::sums`.
     let out = black_box(&mut out);
-    macro_rules! tiles {
-        ($($first:literal)*) => { $(
-            match const { N.saturating_sub($first) } {
-                0 => {}
-                1 => simd.outline(Tile::<S, E, N, 1, X, C> { first: $first, parts, out: &mut *out }),
-                2 => simd.outline(Tile::<S, E, N, 2, X, C> { first: $first, parts, out: &mut *out }),
-                3 => simd.outline(Tile::<S, E, N, 3, X, C> { first: $first, parts, out: &mut *out }),
-                _ => simd.outline(Tile::<S, E, N, 4, X, C> { first: $first, parts, out: &mut *out }),
-            }
-        )* };
+    macro_rules! tile {
+        ($lines:expr, $first:expr, $($n:literal)*) => {
+            $( if const { $lines == $n } {
+                simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out });
+            } )*
+        };
     }
-    tiles!(0 4 8);
+    for first in (0..N - N % tile_lines(S::ACCUMULATORS, T)).step_by(tile_lines(S::ACCUMULATORS, T)) {
+        tile!(tile_lines(S::ACCUMULATORS, T), first, 1 2 3 4);
+    }
+    tile!(N % tile_lines(S::ACCUMULATORS, T), N - N % tile_lines(S::ACCUMULATORS, T), 1 2 3);
     *out
 }
 
 /// `M` of the `N` lines, from line `first` on. With no chains of x (`X` = 0) x's part is in the start, and h may be longer
 /// than a block.
-struct Tile<'a, S: Simd, E: Element, const N: usize, const M: usize, const X: usize, const C: usize> {
+struct Tile<'a, S: Simd, E: Element, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> {
     first: usize,
-    parts: Parts<'a, E>,
-    out: &'a mut [S::Row; N],
+    parts: Parts<'a, E, T>,
+    out: &'a mut [[S::Row; N]; T],
 }
 
-impl<S, E, const N: usize, const M: usize, const X: usize, const C: usize> Section<S> for Tile<'_, S, E, N, M, X, C>
+impl<S, E, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> Section<S>
+    for Tile<'_, S, E, T, N, M, X, C>
 where
     S: Simd,
     E: Element,
@@ -137,16 +159,16 @@ where
     fn run(self, simd: S) {
         let Self { first, parts: Parts { start, w_ih, x, w_hh, h }, out } = self;
         let start = &start[first..][..M];
-        let mut z = [[S::Row::splat(simd, 0.0); M]];
-        each!(n < M => { z[0][n] = S::Row::load(simd, &start[n].0); });
-        let h = Part { columns: w_hh, stride: N, first, inputs: [h] };
+        let mut z = [[S::Row::splat(simd, 0.0); M]; T];
+        each_of_4!(t < T => { each!(n < M => { z[t][n] = S::Row::load(simd, &start[n].0); }); });
+        let h = Part { columns: w_hh, stride: N, first, inputs: h };
         if const { X == 0 } {
-            add::<S, E, M, 1, C>(simd, &mut z, h);
+            add::<S, E, M, T, C>(simd, &mut z, h);
         } else {
-            z = block::<S, E, M, 1, X>(simd, z, Part { columns: w_ih, stride: N, first, inputs: [x] });
-            z = block::<S, E, M, 1, C>(simd, z, h);
+            z = block::<S, E, M, T, X>(simd, z, Part { columns: w_ih, stride: N, first, inputs: x });
+            z = block::<S, E, M, T, C>(simd, z, h);
         }
-        each!(n < M => { out[first + n] = z[0][n]; });
+        each_of_4!(t < T => { each!(n < M => { out[t][first + n] = z[t][n]; }); });
     }
 }
 

@@ -15,13 +15,14 @@
 //! of their time. (Products of registers alone would be free.)
 //!
 //! **One stream** has functions of its own ([`recurrence`](crate::kernel::recurrence)), which go from a group's sums straight
-//! to its gates. Small layers of f32, of one group, skip all of the above: one function does all steps.
+//! to its gates. Small layers of f32, of one group, skip all of the above: one function does all steps, of four streams
+//! side by side where one does not keep the units busy.
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
 
 use alloc::vec::Vec;
-use core::ops::RangeInclusive;
+use core::ops::{Range, RangeInclusive};
 
 use half::{bf16, f16};
 
@@ -230,26 +231,54 @@ impl<E: Element> On<'_, E> {
         }
     }
 
-    /// All steps of one stream after another, if the layer is small. (Together they would take longer. Small layers of
-    /// other elements gain nothing from being so: they are not worth the functions.)
+    /// All steps of one stream after another, or of four where that is faster, if the layer is small. (Small layers of other
+    /// elements gain nothing from being so: they are not worth the functions.)
     #[inline(always)]
     fn small<S: Simd>(&mut self, simd: S) -> bool {
-        let Packed { sizes, projection, .. } = self.layer;
+        let Packed { sizes, bias, projection, groups, .. } = self.layer;
         let general = const { S::ACCUMULATORS < 4 || size_of::<E>() < 4 };
-        if general || self.layer.groups > 1 || projection.is_some() || sizes.input > BLOCK {
+        if general || *groups > 1 || projection.is_some() || sizes.input > BLOCK {
             return false;
         }
-        for stream in 0..self.pass.batch {
-            if !self.stream(simd, stream) {
+        let most = if const { S::INTERLEAVE } { recurrence::streams(S::ACCUMULATORS, bias.len()) } else { 1 };
+        let (mut first, batch) = (0, self.pass.batch);
+        while first < batch {
+            let count = if batch - first < most { 1 } else { most };
+            if !self.side_by_side(simd, first, count) {
                 return false;
             }
+            first += count;
         }
         true
     }
 
-    /// All steps of a stream through a small layer.
+    /// All steps of streams through a small layer.
     #[inline(always)]
-    fn stream<S: Simd>(&mut self, simd: S, stream: usize) -> bool {
+    fn side_by_side<S: Simd>(&mut self, simd: S, first: usize, count: usize) -> bool {
+        // Where some are longer, they go on alone; backwards they have begun alone.
+        let (together, reverse) = (self.steps(first + count - 1), self.pass.reverse);
+        if !reverse && !self.streams(simd, first, count, 0..together) {
+            return false;
+        }
+        for stream in first..first + count {
+            if !self.streams(simd, stream, 1, together..self.steps(stream)) {
+                return false;
+            }
+        }
+        !reverse || self.streams(simd, first, count, 0..together)
+    }
+
+    /// How many steps a stream has.
+    fn steps(&self, stream: usize) -> usize {
+        self.pass.active.partition_point(|&active| active > stream)
+    }
+
+    /// Some steps of one stream or of four.
+    #[inline(always)]
+    fn streams<S: Simd>(&mut self, simd: S, first: usize, count: usize, times: Range<usize>) -> bool {
+        if times.is_empty() {
+            return true;
+        }
         let (Packed { sizes, bias, .. }, pass) = (self.layer, &mut self.pass);
         let (lines, padded) = (bias.len(), layout::padded(sizes.hidden));
         let (_, _, w_ih, w_hh) = self.layer.group(0);
@@ -257,27 +286,34 @@ impl<E: Element> On<'_, E> {
             w_ih,
             w_hh,
             bias,
-            x: &pass.x[stream * sizes.input..],
+            x: &pass.x[first * sizes.input..],
             x_stride: pass.batch * sizes.input,
             input: sizes.input,
-            h: &mut pass.h[stream * padded..][..padded],
-            c: &mut pass.c[stream * padded..][..padded],
-            out: &mut pass.out[stream * pass.out_stride + pass.out_first..],
-            out_stride: pass.batch * pass.out_stride,
-            steps: pass.active.partition_point(|&active| active > stream),
+            h: &mut pass.h[first * padded..][..count * padded],
+            c: &mut pass.c[first * padded..][..count * padded],
             hidden: sizes.hidden,
+            out: &mut pass.out[first * pass.out_stride + pass.out_first..],
+            out_row: pass.out_stride,
+            out_stride: pass.batch * pass.out_stride,
+            times,
             reverse: pass.reverse,
         };
         macro_rules! enter {
-            ($($lines:literal $x:literal $h:literal,)*) => {
-                match (lines, chains(sizes.input, lines), chains(sizes.hidden, lines)) {
-                    $( ($lines, $x, $h) => simd.enter(recurrence::Sized::<E, $lines, $x, $h>(recurrence)), )*
+            ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
+                match (count, lines, chains(sizes.input, lines), chains(sizes.hidden, lines)) {
+                    $( ($count, $lines, $x, $h) => {
+                        if const { $count <= recurrence::streams(S::ACCUMULATORS, $lines) } {
+                            simd.enter(recurrence::Sized::<E, $count, $lines, $x, $h>(recurrence));
+                        }
+                    } )*
                     _ => return false,
                 }
             };
         }
-        enter!(1 1 1, 1 4 1, 1 1 4, 1 4 4, 2 1 4, 2 4 4, 3 1 4, 3 4 4, 4 1 2, 4 2 2, 5 1 2, 5 2 2, 6 1 2, 6 2 2,
-            7 1 2, 7 2 2, 8 1 2, 8 2 2, 9 1 2, 9 2 2, 10 1 2, 10 2 2, 11 1 2, 11 2 2, 12 1 2, 12 2 2,);
+        enter!(1: 1 1 1, 1: 1 4 1, 1: 1 1 4, 1: 1 4 4, 1: 2 1 4, 1: 2 4 4, 1: 3 1 4, 1: 3 4 4, 1: 4 1 2, 1: 4 2 2,
+            1: 5 1 2, 1: 5 2 2, 1: 6 1 2, 1: 6 2 2, 1: 7 1 2, 1: 7 2 2, 1: 8 1 2, 1: 8 2 2, 1: 9 1 2, 1: 9 2 2,
+            1: 10 1 2, 1: 10 2 2, 1: 11 1 2, 1: 11 2 2, 1: 12 1 2, 1: 12 2 2, 4: 1 1 1, 4: 1 4 1, 4: 1 1 4, 4: 1 4 4,
+            4: 2 1 4, 4: 2 4 4, 4: 3 1 4, 4: 3 4 4, 4: 4 1 2, 4: 4 2 2, 4: 5 1 2, 4: 5 2 2,);
         true
     }
 
