@@ -484,10 +484,16 @@ pub(crate) struct StepBatch<'a, E: Element, const I: usize, const H: usize, cons
     pub(crate) states: &'a mut [State<H, HP>],
 }
 
-/// Streams that a kernel steps together. With the 32 registers of AVX-512 four gain at every size. With fewer
-/// they do not in the middle, from (1, 12) to (10, 20): there one stream alone keeps the units busy (measured).
-const fn streams(accumulators: usize, lines: usize) -> usize {
-    if accumulators < 24 && 3 <= lines && lines <= 5 { 1 } else { 4 }
+/// Streams that a kernel steps together: four, but where one alone keeps the units busy (measured on Zen 5: (1, 40) 79
+/// against 86 ns, (10, 40) 90 against 104). That is from 6 to 12 lines of f32 that an L1 cache holds (beyond it, (48, 48) 420
+/// against 195), and with few registers from 3 to 5 lines.
+const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
+    let one = match lines {
+        3..=5 => S::ACCUMULATORS < 24,
+        6..=12 => size_of::<E>() == 4 && size_of::<Line>() * lines * columns <= 32 << 10,
+        _ => false,
+    };
+    if one { 1 } else { 4 }
 }
 
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
@@ -498,7 +504,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (weights, mut states, mut xs) = (self.weights, self.states, self.xs);
-        if const { S::INTERLEAVE && streams(S::ACCUMULATORS, HP / 4) == 4 } {
+        if const { S::INTERLEAVE && streams::<S, E>(HP / 4, I + H) == 4 } {
             let (tiles, rest) = states.as_chunks_mut::<4>();
             let (x_tiles, x_rest) = xs.as_chunks::<4>();
             for (states, xs) in tiles.iter_mut().zip(x_tiles) {
