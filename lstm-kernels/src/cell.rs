@@ -154,7 +154,7 @@ impl<
     }
 
     /// One time step of each of `xs.len()` independent streams: the same bits as that many [`step`](Self::step)s,
-    /// in less time. No allocation, no lock, no system call, no panic.
+    /// in less time or the same. No allocation, no lock, no system call, no panic.
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as states; no state has changed then.

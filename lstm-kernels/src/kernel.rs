@@ -39,13 +39,22 @@
 //! out so that no sum goes through the stack (80 to 66). The units are busy, too, so operations count: a clamp in one
 //! (`vrangeps`) makes (1, 32) 4 % faster.
 //!
-//! **Tried and lost.** Saturation by a compare and a mask instead of min and max (2 ns slower); software prefetch of
-//! the lines to come ((64, 64): 1,150 against 1,100 ns; the loads compete with the FMAs'); loops over the columns that the
-//! compiler unrolls as a whole (78 against 65 ns at (10, 20), see `pass`); the first 16 units of a layer ahead of the others,
-//! whose sums then cover the gates of the first ((1, 32) 103 to 99 ns, (32, 32) 149 to 154; with all columns of old h that
-//! these 16 give summed for all units before, on Zen 5, (1, 32) 58 to 54, (1, 40) the same, (16, 32) 5 % slower); inputs broadcast from a
-//! register; with AVX2 the gates of 8 units at a time, for want of registers ((1, 32) 7 % faster, (1, 20) 9 % slower);
-//! tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block (each the same time).
+//! The figures in these files are those of a Sapphire Rapids Xeon, unless they say Zen 5. There the units are what a small step
+//! waits for: from (1, 20) on two streams in turn take as long as one after the other. Its L2 cache gives a line every 1.4
+//! cycles where the weights are 56 to 320 KiB, every 1.07 at 512 KiB.
+//!
+//! **Tried and lost.**
+//! - Saturation by a compare and a mask instead of min and max: 2 ns slower.
+//! - Software prefetch of the lines to come: (64, 64) 1,150 against 1,100 ns, the loads compete with the FMAs'; on Zen 5 4 %
+//!   slower, (128, 128) 11 % faster.
+//! - Loops over the columns that the compiler unrolls as a whole: 78 against 65 ns at (10, 20), see `pass`.
+//! - The first 16 units of a layer ahead of the others, whose sums then cover the gates of the first: (1, 32) 103 to 99 ns, (32, 32)
+//!   149 to 154. The same behind the columns of those 16 for all units, on Zen 5: (1, 32) 58 to 54, (1, 40) the same, (16, 32)
+//!   5 % slower.
+//! - Inputs broadcast from a register.
+//! - Groups of 8 lines for (128, 128): on Zen 5 16 % faster with AVX-512, 20 % slower with AVX2, and the layout is one for both.
+//! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.
+//! - Tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block: each the same time.
 //!
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
 //! infinity) that no other lane ever reads.
