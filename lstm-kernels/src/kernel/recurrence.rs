@@ -5,8 +5,8 @@
 //! another for four streams, where one alone does not keep the units busy ([`streams`]: (1, 8) 26 to 13 ns a step and stream,
 //! (1, 16) 35 to 25, (10, 20) 43 to 38; (1, 32) the same).
 //!
-//! **Large layers** have a function for each number of lines in a group, which does h's part of its sums and its gates
-//! ([`Group`]). So the units are busy with the gates of one group while the weights of the next are on their way: all
+//! **Large layers** have a function for each number of lines in a group, which does h's part of its sums, or all of them,
+//! and its gates ([`Group`]). So the units are busy with the gates of one group while the weights of the next are on their way: all
 //! sums before all gates take longer ((64, 64) 507 against 416 ns a step of a sequence, (128, 128) 2,300 against 2,100, Zen 5).
 //!
 //! With AVX2 the registers hold 4 lines. Each 4 of a larger group are a function of their own, for inlined one after the
@@ -15,7 +15,7 @@
 use core::hint::black_box;
 use core::ops::Range;
 
-use super::{Part, activate, activate_one, add, block, tile_lines};
+use super::{Part, activate, activate_one, add, block, chains, tile_lines};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -83,11 +83,13 @@ pub(crate) struct Group<'a, E: Element, const N: usize>(pub(crate) OfGroup<'a, E
 
 /// One time step of a group's units.
 pub(crate) struct OfGroup<'a, E: Element> {
-    /// h's columns.
-    pub(crate) columns: &'a [E::Line],
-    /// The sums without h's part.
-    pub(crate) z: &'a [Line],
-    /// Of the whole layer.
+    /// What the sums begin as: the bias, or x's part too.
+    pub(crate) start: &'a [Line],
+    /// x and its columns; empty, if its part is in the start.
+    pub(crate) w_ih: &'a [E::Line],
+    pub(crate) x: &'a [f32],
+    /// h, of the whole layer, and its columns.
+    pub(crate) w_hh: &'a [E::Line],
     pub(crate) h: &'a [f32],
     /// The units' cells.
     pub(crate) c: &'a mut [f32],
@@ -98,8 +100,8 @@ pub(crate) struct OfGroup<'a, E: Element> {
 impl<E: Element, const N: usize> Op for Group<'_, E, N> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let OfGroup { columns, z, h, c, next } = self.0;
-        let [z] = sums::<S, E, 1, N, 0, 2>(simd, Parts { start: z, w_ih: &[], x: [&[]], w_hh: columns, h: [h] });
+        let OfGroup { start, w_ih, x, w_hh, h, c, next } = self.0;
+        let [z] = sums::<S, E, 1, N, 0, 2>(simd, Parts { start, w_ih, x: [x], w_hh, h: [h] });
         activate::<S, N, false>(simd, &z, next, c);
     }
 }
@@ -141,8 +143,7 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
     *out
 }
 
-/// `M` of the `N` lines, from line `first` on. With no chains of x (`X` = 0) x's part is in the start, and h may be longer
-/// than a block.
+/// `M` of the `N` lines, from line `first` on. If the chains of x are not given (`X` = 0), x and h may have any length.
 struct Tile<'a, S: Simd, E: Element, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> {
     first: usize,
     parts: Parts<'a, E, T>,
@@ -161,12 +162,17 @@ where
         let start = &start[first..][..M];
         let mut z = [[S::Row::splat(simd, 0.0); M]; T];
         each_of_4!(t < T => { each!(n < M => { z[t][n] = S::Row::load(simd, &start[n].0); }); });
+        let x = Part { columns: w_ih, stride: N, first, inputs: x };
         let h = Part { columns: w_hh, stride: N, first, inputs: h };
-        if const { X == 0 } {
-            add::<S, E, M, T, C>(simd, &mut z, h);
-        } else {
-            z = block::<S, E, M, T, X>(simd, z, Part { columns: w_ih, stride: N, first, inputs: x });
+        if const { X > 0 } {
+            z = block::<S, E, M, T, X>(simd, z, x);
             z = block::<S, E, M, T, C>(simd, z, h);
+        } else {
+            match chains(x.inputs[0].len(), N) {
+                1 => add::<S, E, M, T, 1>(simd, &mut z, x),
+                _ => add::<S, E, M, T, 2>(simd, &mut z, x),
+            }
+            add::<S, E, M, T, C>(simd, &mut z, h);
         }
         each_of_4!(t < T => { each!(n < M => { out[t][first + n] = z[t][n]; }); });
     }

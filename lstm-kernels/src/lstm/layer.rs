@@ -192,10 +192,14 @@ impl<E: Element> Op for On<'_, E> {
         while done < steps {
             let len = usize::min(chunk, steps - done);
             let first = if self.pass.reverse { steps - done - len } else { done };
-            self.input_part(simd, first, len);
             done += len;
+            // Of a single row x's part would gain nothing from being ahead.
+            let ahead = len * self.pass.batch > 1;
+            if ahead {
+                self.input_part(simd, first, len);
+            }
             for n in 0..len {
-                self.step(simd, first, if self.pass.reverse { len - 1 - n } else { n });
+                self.step(simd, first, if self.pass.reverse { len - 1 - n } else { n }, ahead);
             }
         }
     }
@@ -317,17 +321,21 @@ impl<E: Element> On<'_, E> {
         true
     }
 
-    /// Step `n` of the chunk that begins at time `first`, for all running streams.
+    /// Step `n` of the chunk that begins at time `first`, for all running streams; x's part may have been done `ahead`.
     #[inline(always)]
-    fn step<S: Simd>(&mut self, simd: S, first: usize, n: usize) {
+    fn step<S: Simd>(&mut self, simd: S, first: usize, n: usize, ahead: bool) {
         let (layer, batch, time) = (self.layer, self.pass.batch, first + n);
         let (hidden, output, lines) = (layer.sizes.hidden, layer.sizes.output(), layer.bias.len());
         let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.pass.active[time]);
         let z = n * batch * lines;
         // Forwards and backwards in turn: what the step before read last is still in the cache.
         let backwards = !(self.pass.turn + time).is_multiple_of(2);
-        let alone = active == 1 && self.step_alone(simd, z, backwards);
+        let x = (!ahead).then_some(time);
+        let alone = active == 1 && self.step_alone(simd, x, z, backwards);
         if !alone {
+            if !ahead {
+                self.input_part(simd, first, 1);
+            }
             for group in 0..layer.groups {
                 let group = if backwards { layer.groups - 1 - group } else { group };
                 let (group_lines, line, _, w_hh) = layer.group(group);
@@ -355,23 +363,26 @@ impl<E: Element> On<'_, E> {
         }
     }
 
-    /// The sums, which begin at line `z`, and the gates of the first stream, group by group; or none of them, if a group is
-    /// too small. What becomes of h is in `next` then.
+    /// The sums, from x on or from what begins at line `z`, and the gates of the first stream, group by group; or none of them,
+    /// if a group is too small. What becomes of h is in `next` then.
     #[inline(always)]
-    fn step_alone<S: Simd>(&mut self, simd: S, z: usize, backwards: bool) -> bool {
+    fn step_alone<S: Simd>(&mut self, simd: S, x: Option<usize>, z: usize, backwards: bool) -> bool {
         let (layer, pass) = (self.layer, &mut self.pass);
-        let output = layer.sizes.output();
+        let (input, output) = (layer.sizes.input, layer.sizes.output());
         let general = const { S::ACCUMULATORS < 4 || (S::F16 && E::F16) };
         if general || output < 4 || layer.bias.len() < 4 {
             return false;
         }
         for group in 0..layer.groups {
             let group = if backwards { layer.groups - 1 - group } else { group };
-            let (lines, first, _, columns) = layer.group(group);
+            let (lines, first, w_ih, w_hh) = layer.group(group);
+            let (start, w_ih, x) = match x {
+                Some(time) => (&layer.bias[first..], w_ih, &pass.x[time * pass.batch * input..][..input]),
+                None => (&pass.z[z + first..], &[][..], &[][..]),
+            };
             let units = 4 * first..4 * (first + lines);
-            let (z, h) = (&pass.z[z + first..], &pass.h[..output]);
             let (c, next) = (&mut pass.c[units.clone()], &mut pass.next[units]);
-            let group = OfGroup::<E> { columns, z, h, c, next };
+            let group = OfGroup::<E> { start, w_ih, x, w_hh, h: &pass.h[..output], c, next };
             macro_rules! enter {
                 ($($lines:literal)*) => { match lines {
                     $( $lines => simd.enter(recurrence::Group::<E, $lines>(group)), )*
