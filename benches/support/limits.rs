@@ -90,12 +90,12 @@ impl Limits {
 
     /// One step of a cell.
     pub fn step(&self, input: usize, hidden: usize) -> Bound {
-        self.bound(hidden * (4 * (input + hidden) + GATE_OPERATIONS), 16 * hidden * (input + hidden))
+        self.bound(operations(input, hidden), 16 * hidden * (input + hidden))
     }
 
     /// One step of `streams` sequences that advance together, when the input part of all steps is done at once.
     pub fn sequence(&self, input: usize, hidden: usize, streams: usize) -> Bound {
-        self.bound(hidden * (4 * (input + hidden) + GATE_OPERATIONS) * streams, 16 * hidden * hidden)
+        self.bound(operations(input, hidden) * streams, 16 * hidden * hidden)
     }
 
     fn bound(&self, operations: usize, bytes: usize) -> Bound {
@@ -112,6 +112,11 @@ impl Limits {
             latency: CHAIN_FMAS * self.fma_latency + CHAIN_DIVISIONS * self.div_latency + self.forward_latency,
         }
     }
+}
+
+/// What the units do in a step.
+fn operations(input: usize, hidden: usize) -> usize {
+    hidden * (4 * (input + hidden) + GATE_OPERATIONS)
 }
 
 /// The bytes of this machine's data cache of that level, as Linux tells them.

@@ -84,6 +84,17 @@ macro_rules! each_of_4 {
     ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3) };
 }
 
+/// Cuts `$lines` lines into tiles of `$most` and a rest, and does `$tile!(lines of the tile, its first line)` for each.
+macro_rules! each_tile {
+    ($lines:expr, $most:expr, $tile:ident) => {
+        for first in (0..$lines - $lines % $most).step_by($most) {
+            each_tile!(@ $most, first, $tile, 1 2 3 4);
+        }
+        each_tile!(@ $lines % $most, $lines - $lines % $most, $tile, 1 2 3);
+    };
+    (@ $count:expr, $first:expr, $tile:ident, $($n:literal)*) => { $( if const { $count == $n } { $tile!($n, $first); } )* };
+}
+
 mod gates;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod native;
@@ -93,7 +104,7 @@ pub(crate) mod recurrence;
 
 #[cfg(feature = "alloc")]
 pub(crate) use gates::Activate;
-use gates::{activate, activate_one};
+use gates::{activate, activate_small};
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
@@ -134,11 +145,7 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
     let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, weights.columns, x, h);
     for t in 0..T {
         let (h, c) = states[t].lanes_mut();
-        if const { T == 1 } {
-            activate_one(simd, &z[t], h, c);
-        } else {
-            activate::<S, LAST, false>(simd, &z[t], h, c);
-        }
+        activate_small::<S, LAST, T>(simd, &z[t], h, c);
     }
 }
 
@@ -203,16 +210,11 @@ fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, con
     let out = if const { T == 1 } { black_box(&mut out) } else { &mut out };
     // Several tiles are functions of their own: inlined, they would take the compiler half a minute.
     macro_rules! tile {
-        ($lines:expr, $first:expr, $($n:literal)*) => {
-            $( if const { $lines == $n } {
-                simd.outline(Tile::<S, E, I, H, R, $n, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut *out });
-            } )*
+        ($n:literal, $first:expr) => {
+            simd.outline(Tile::<S, E, I, H, R, $n, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut *out })
         };
     }
-    for first in (0..R - R % tile_lines(S::ACCUMULATORS, T)).step_by(tile_lines(S::ACCUMULATORS, T)) {
-        tile!(tile_lines(S::ACCUMULATORS, T), first, 1 2 3 4);
-    }
-    tile!(R % tile_lines(S::ACCUMULATORS, T), R - R % tile_lines(S::ACCUMULATORS, T), 1 2 3);
+    each_tile!(R, tile_lines(S::ACCUMULATORS, T), tile);
     *out
 }
 
@@ -500,11 +502,12 @@ pub(crate) struct StepBatch<'a, E: Element, const I: usize, const H: usize, cons
 /// against 86 ns, (10, 40) 90 against 104). That is from 6 to 12 lines of f32 that an L1 cache holds (beyond it, (48, 48) 420
 /// against 195), and with few registers from 3 to 5 lines.
 const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
-    let one = match lines {
-        3..=5 => S::ACCUMULATORS < 24,
-        6..=12 => size_of::<E>() == 4 && size_of::<Line>() * lines * columns <= 32 << 10,
-        _ => false,
-    };
+    let one = !S::INTERLEAVE
+        || match lines {
+            3..=5 => S::ACCUMULATORS < 24,
+            6..=12 => size_of::<E>() == 4 && size_of::<Line>() * lines * columns <= 32 << 10,
+            _ => false,
+        };
     if one { 1 } else { 4 }
 }
 
@@ -516,7 +519,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let (weights, mut states, mut xs) = (self.weights, self.states, self.xs);
-        if const { S::INTERLEAVE && streams::<S, E>(HP / 4, I + H) == 4 } {
+        if const { streams::<S, E>(HP / 4, I + H) == 4 } {
             let (tiles, rest) = states.as_chunks_mut::<4>();
             let (x_tiles, x_rest) = xs.as_chunks::<4>();
             for (states, xs) in tiles.iter_mut().zip(x_tiles) {

@@ -29,10 +29,16 @@ pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     simd.section(Gates::<S, R, FAST> { z, h, c });
 }
 
-/// [`activate`] for one stream: a small layer waits for the result, a larger one has other work.
+/// [`activate`] for each of `T` streams: one alone waits for the result in a small layer; a larger one, and several streams,
+/// have other work.
 #[inline(always)]
-pub(crate) fn activate_one<S: Simd, const R: usize>(simd: S, z: &[S::Row; R], h: &mut [f32], c: &mut [f32]) {
-    if const { R <= 5 } {
+pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(
+    simd: S,
+    z: &[S::Row; R],
+    h: &mut [f32],
+    c: &mut [f32],
+) {
+    if const { T == 1 && R <= 5 } {
         activate::<S, R, true>(simd, z, h, c);
     } else {
         activate::<S, R, false>(simd, z, h, c);
@@ -106,7 +112,7 @@ fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], h: &'a mut [f32], 
     each!(n < R => { rows[n] = S::Row::load(simd, &z[n].0); });
     let (h, h_rest) = h.split_at_mut(4 * R);
     let (c, c_rest) = c.split_at_mut(4 * R);
-    activate_one(simd, &rows, h, c);
+    activate_small::<S, R, 1>(simd, &rows, h, c);
     (h_rest, c_rest)
 }
 

@@ -15,7 +15,7 @@
 use core::hint::black_box;
 use core::ops::Range;
 
-use super::{Part, activate, activate_one, add, block, chains, tile_lines};
+use super::{Part, activate, activate_small, add, block, chains, tile_lines};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -25,10 +25,10 @@ pub(crate) struct Sized<'a, E: Element, const T: usize, const N: usize, const X:
     pub(crate) Recurrence<'a, E>,
 );
 
-/// How many streams of a small layer go together at best: four, where one does not keep the units busy and the sums of
-/// four fit into the registers.
-pub(crate) const fn streams(accumulators: usize, lines: usize) -> usize {
-    if lines <= 5 && 4 * lines <= 2 * accumulators { 4 } else { 1 }
+/// How many streams of a small layer go together: as many as in `step_batch` up to 5 lines. (Beyond, four gain little: they
+/// are not worth the functions.)
+pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
+    if lines <= 5 { super::streams::<S, E>(lines, 0) } else { 1 }
 }
 
 /// A layer without projection, and streams that lie beside each other.
@@ -67,11 +67,7 @@ impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize>
             let z = sums::<S, E, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });
             each_of_4!(t < T => {
                 let (h, c) = (&mut h[t * padded..][..padded], &mut c[t * padded..][..padded]);
-                if const { T == 1 } {
-                    activate_one(simd, &z[t], h, c);
-                } else {
-                    activate::<S, N, false>(simd, &z[t], h, c);
-                }
+                activate_small::<S, N, T>(simd, &z[t], h, c);
                 copy(&h[..hidden], &mut out[time * out_stride + t * out_row..][..hidden]);
             });
         }
@@ -130,16 +126,11 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
     // In memory, as in `kernel::sums`.
     let out = black_box(&mut out);
     macro_rules! tile {
-        ($lines:expr, $first:expr, $($n:literal)*) => {
-            $( if const { $lines == $n } {
-                simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out });
-            } )*
+        ($n:literal, $first:expr) => {
+            simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
         };
     }
-    for first in (0..N - N % tile_lines(S::ACCUMULATORS, T)).step_by(tile_lines(S::ACCUMULATORS, T)) {
-        tile!(tile_lines(S::ACCUMULATORS, T), first, 1 2 3 4);
-    }
-    tile!(N % tile_lines(S::ACCUMULATORS, T), N - N % tile_lines(S::ACCUMULATORS, T), 1 2 3);
+    each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
     *out
 }
 

@@ -138,6 +138,11 @@ impl<E: Element> Packed<E> {
         usize::min(most, steps * batch * self.bias.len()) + projection
     }
 
+    /// The `n`-th group on the way, which may lead backwards.
+    fn in_turn(&self, n: usize, backwards: bool) -> usize {
+        if backwards { self.groups - 1 - n } else { n }
+    }
+
     /// A group: the number of lines, the first line in a row, x's columns and h's columns.
     fn group(&self, n: usize) -> (usize, usize, &[E::Line], &[E::Line]) {
         let group_lines = layout::group_lines(E::FORM, self.sizes.hidden);
@@ -244,7 +249,7 @@ impl<E: Element> On<'_, E> {
         if general || *groups > 1 || projection.is_some() || sizes.input > BLOCK {
             return false;
         }
-        let most = if const { S::INTERLEAVE } { recurrence::streams(S::ACCUMULATORS, bias.len()) } else { 1 };
+        let most = recurrence::streams::<S, E>(bias.len());
         let (mut first, batch) = (0, self.pass.batch);
         while first < batch {
             let count = if batch - first < most { 1 } else { most };
@@ -306,7 +311,7 @@ impl<E: Element> On<'_, E> {
             ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
                 match (count, lines, chains(sizes.input, lines), chains(sizes.hidden, lines)) {
                     $( ($count, $lines, $x, $h) => {
-                        if const { $count <= recurrence::streams(S::ACCUMULATORS, $lines) } {
+                        if const { $count <= recurrence::streams::<S, E>($lines) } {
                             simd.enter(recurrence::Sized::<E, $count, $lines, $x, $h>(recurrence));
                         }
                     } )*
@@ -337,7 +342,7 @@ impl<E: Element> On<'_, E> {
                 self.input_part(simd, first, 1);
             }
             for group in 0..layer.groups {
-                let group = if backwards { layer.groups - 1 - group } else { group };
+                let group = layer.in_turn(group, backwards);
                 let (group_lines, line, _, w_hh) = layer.group(group);
                 let h = Rows { data: self.pass.h, stride: h_stride, len: output };
                 let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
@@ -369,12 +374,14 @@ impl<E: Element> On<'_, E> {
     fn step_alone<S: Simd>(&mut self, simd: S, x: Option<usize>, z: usize, backwards: bool) -> bool {
         let (layer, pass) = (self.layer, &mut self.pass);
         let (input, output) = (layer.sizes.input, layer.sizes.output());
-        let general = const { S::ACCUMULATORS < 4 || (S::F16 && E::F16) };
-        if general || output < 4 || layer.bias.len() < 4 {
+        if const { S::ACCUMULATORS < 4 || (S::F16 && E::F16) } {
+            return false;
+        }
+        if output < 4 || layer.bias.len() < 4 {
             return false;
         }
         for group in 0..layer.groups {
-            let group = if backwards { layer.groups - 1 - group } else { group };
+            let group = layer.in_turn(group, backwards);
             let (lines, first, w_ih, w_hh) = layer.group(group);
             let (start, w_ih, x) = match x {
                 Some(time) => (&layer.bias[first..], w_ih, &pass.x[time * pass.batch * input..][..input]),
@@ -389,9 +396,7 @@ impl<E: Element> On<'_, E> {
                     _ => {}
                 } };
             }
-            if const { S::ACCUMULATORS >= 4 && !(S::F16 && E::F16) } {
-                enter!(4 5 6 7 8 9 10 11 12);
-            }
+            enter!(4 5 6 7 8 9 10 11 12);
         }
         true
     }
