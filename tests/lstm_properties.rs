@@ -159,6 +159,35 @@ fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
     }
 }
 
+#[test]
+fn single_steps_of_one_stream_give_the_bits_of_one_call() {
+    let sizes = (1..=49).step_by(3).map(|units| (1 + units % 5, units)).chain([(70, 8), (3, 64)]);
+    for (n, (input, hidden)) in sizes.enumerate() {
+        let config = LstmConfig::new(input, hidden).num_layers(1 + n % 3);
+        let case = LstmCase::random(config, [6, 1], false, true, n as u64);
+        let (h_0, c_0) = case.initial().unwrap();
+        for isa in isas() {
+            let (expected, lstm) = (case.forward(isa), case.model.lstm(isa));
+            let (mut stream, mut out) = (lstm.stream(1, case.initial()).unwrap(), vec![f32::NAN; 6 * hidden]);
+            // The fourth and fifth step together: what a single step leaves behind, more steps go on from.
+            for (first, len) in [(0, 1), (1, 1), (2, 1), (3, 2), (5, 1)] {
+                let (x, out) = (&case.x[first * input..][..len * input], &mut out[first * hidden..][..len * hidden]);
+                lstm.advance(&mut stream, Input::new(x, &[len, input]), out).unwrap();
+            }
+            let (h_n, c_n) = lstm.stream_states(&stream).unwrap();
+            assert_same(&[out, h_n, c_n], &expected, &format!("{config:?} on {isa}"));
+
+            if config.num_layers == 1 {
+                let cell = LstmCellDyn::with_isa(input, hidden, &case.model.weights()[0], isa).unwrap();
+                let (mut h, mut c, mut workspace) = (h_0.to_vec(), c_0.to_vec(), Workspace::new());
+                case.x.chunks_exact(input).for_each(|x| cell.step(x, &mut h, &mut c, &mut workspace).unwrap());
+                let output = expected[0].clone();
+                assert_same(&[output, h, c], &expected, &format!("the cell of {config:?} on {isa}"));
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config(64))]
 

@@ -1,6 +1,6 @@
 //! `torch.nn.LSTMCell` with sizes known at run time.
 
-use super::{Input, Lstm, LstmConfig, Workspace};
+use super::{Lstm, LstmConfig, Workspace};
 use crate::error::Error;
 use crate::isa::Isa;
 use crate::weights::LstmWeights;
@@ -55,8 +55,7 @@ impl LstmCellDyn {
     /// # Errors
     /// Slices whose lengths do not belong together; nothing has changed then.
     pub fn step(&self, x: &[f32], h: &mut [f32], c: &mut [f32], workspace: &mut Workspace) -> Result<(), Error> {
-        let LstmConfig { input_size, hidden_size, .. } = *self.0.config();
-        let batch = usize::max(h.len() / hidden_size, 1);
-        workspace.step(&self.0, Input::new(x, &[1, batch, input_size]), (h, c))
+        let batch = usize::max(h.len() / self.0.config().hidden_size, 1);
+        workspace.step(&self.0, batch, x, (h, c))
     }
 }

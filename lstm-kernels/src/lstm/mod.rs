@@ -176,6 +176,11 @@ impl Lstm {
         workspace
     }
 
+    /// Whether all layers can take a time step of one stream by [`Layer::step`].
+    fn is_small(&self) -> bool {
+        self.layers.iter().all(|layer| layer.is_small(self.token))
+    }
+
     fn check_states(&self, h: (&'static str, usize), c: (&'static str, usize), batch: usize) -> Result<(), Error> {
         let cells = self.config.cells();
         check_elements(h.0, h.1, [cells, batch, self.config.h_size()])?;

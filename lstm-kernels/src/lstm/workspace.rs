@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Lstm;
-use super::input::{Extent, Input};
+use super::input::{Extent, Input, check_elements};
 use super::part::Part;
 use super::threads::{TOGETHER, each};
 use crate::error::Error;
@@ -77,27 +77,43 @@ impl Workspace {
         self.parts[..self.used].iter().for_each(|part| part.states(lstm, self.order.len(), h, c));
     }
 
+    /// One time step of one stream, from the states that are here, if that is faster so.
+    pub(super) fn advance_small(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) -> bool {
+        let small = lstm.is_small();
+        if small {
+            self.parts[0].advance_small(lstm, x, output);
+        }
+        small
+    }
+
     /// One time step of a single layer; h is the output.
     pub(super) fn step(
         &mut self,
         lstm: &Lstm,
-        input: Input<'_>,
+        batch: usize,
+        x: &[f32],
         (h, c): (&mut [f32], &mut [f32]),
     ) -> Result<(), Error> {
-        let extent = Extent::new(&lstm.config, &input)?;
-        lstm.check_states(("h", h.len()), ("c", c.len()), extent.batch)?;
-        if lstm.config.hidden_size.is_multiple_of(4) {
-            if self.parts.is_empty() {
-                self.parts.push(Part::default());
-            }
-            self.parts[0].step(lstm, extent.batch, input.data, (h, c));
+        check_elements("input", x.len(), [1, batch, lstm.config.input_size])?;
+        lstm.check_states(("h", h.len()), ("c", c.len()), batch)?;
+        if self.parts.is_empty() {
+            self.parts.push(Part::default());
+        }
+        if batch == 1 && lstm.is_small() {
+            self.parts[0].step_small(lstm, x, (h, c));
             return Ok(());
         }
-        self.prepare(lstm, 1, extent.batch);
+        if lstm.config.hidden_size.is_multiple_of(4) {
+            self.parts[0].step(lstm, batch, x, (h, c));
+            return Ok(());
+        }
+        let shape = [1, batch, lstm.config.input_size];
+        let extent = Extent::new(&lstm.config, &Input::new(x, &shape))?;
+        self.prepare(lstm, 1, batch);
         self.sort(1, None);
         self.set_states(lstm, h, c);
         each(&mut self.parts[..self.used], false, &|part| {
-            part.gather(lstm, 0..1, extent, input.data);
+            part.gather(lstm, 0..1, extent, x);
             part.layers(lstm, 0..1, false);
         });
         self.states(lstm, h, c);
