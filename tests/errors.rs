@@ -126,9 +126,13 @@ fn the_name_of_an_instruction_set_reads_back_and_another_text_does_not() {
         assert_eq!(isa.to_string(), isa.name());
     }
     for text in ["", "v5", "avx2", "scalar ", "v3,v4"] {
-        assert_eq!(text.parse::<Isa>(), Err(Error::UnknownIsa), "`{text}`");
+        let error = text.parse::<Isa>().unwrap_err();
+        assert!(matches!(error, Error::UnknownIsa { .. }), "`{text}`");
+        text_has(error, &[&format!("`{text}`"), "expected one of", "scalar", "v3", "v4", "neon"]);
     }
-    text_has(Error::UnknownIsa, &["expected one of", "scalar", "v3", "v4", "neon"]);
+    // Cut between two characters: ä is the 16th byte and the 17th.
+    text_has("fifteen letters\u{e4}".parse::<Isa>().unwrap_err(), &["`fifteen letters`"]);
+    text_has("sixteen letters!".parse::<Isa>().unwrap_err(), &["`sixteen letters!`"]);
 }
 
 /// Not a test of its own: what the tests below run in a child process, whose environment they choose.
@@ -186,7 +190,7 @@ fn the_environment_variable_never_falls_back_silently() {
     assert!(text.contains(&format!("{:?}", Error::IsaUnavailable { isa: FOREIGN })), "{text}");
     for unknown in ["sse9", "", "v3 v4"] {
         let text = new_with_variable(unknown);
-        assert!(text.contains(&format!("{:?}", Error::UnknownIsa)), "`{unknown}`: {text}");
+        assert!(text.contains(&format!("UnknownIsa {{ found: {unknown:?} }}")), "`{unknown}`: {text}");
     }
 }
 

@@ -17,7 +17,9 @@ fn text_has(error: Error, words: &[&str]) {
 fn refused(config: LstmConfig, weights: &[LstmWeights<'_>]) -> Error {
     let error = Lstm::with_isa(config, weights, Isa::Scalar).map(|_| ()).unwrap_err();
     for isa in isas() {
-        assert_eq!(Lstm::with_isa(config, weights, isa).map(|_| ()).unwrap_err(), error, "{isa}");
+        let other = Lstm::with_isa(config, weights, isa).map(|_| ()).unwrap_err();
+        // As texts, for NaN is not equal to NaN.
+        assert_eq!(format!("{other:?}"), format!("{error:?}"), "{isa}");
     }
     error
 }
@@ -41,18 +43,18 @@ fn every_option_out_of_range_is_named() {
                 matches!(error, Error::InvalidOption { option: found, .. } if found == option),
                 "{config:?}: {error:?}"
             );
-            text_has(error, &[option, "from 1 to 1048576"]);
+            text_has(error, &[option, &format!("is {}", size as f64), "expected 1 to 1048576"]);
         }
     }
     for proj_size in [5, 6, usize::MAX] {
         let error = refused(good.proj_size(proj_size), &[]);
         assert!(matches!(error, Error::InvalidOption { option: "proj_size", .. }), "{error:?}");
-        text_has(error, &["proj_size", "less than `hidden_size`"]);
+        text_has(error, &["proj_size", &format!("is {}", proj_size as f64), "less than `hidden_size`"]);
     }
     for dropout in [-0.1, 1.000_001, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = refused(good.dropout(dropout), &[]);
         assert!(matches!(error, Error::InvalidOption { option: "dropout", .. }), "{dropout}: {error:?}");
-        text_has(error, &["dropout", "from 0 to 1"]);
+        text_has(error, &["dropout", &format!("is {dropout}"), "from 0 to 1"]);
     }
     for dropout in [0.0, 0.5, 1.0] {
         let model = LstmModel::random(good.dropout(dropout), &mut Random::new(1), 1.0);
@@ -254,7 +256,7 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     for batch in [0, (1 << 20) + 1, HUGE, usize::MAX] {
         let error = lstm.stream(batch, None).map(|_| ()).unwrap_err();
         assert!(matches!(error, Error::InvalidOption { option: "batch", .. }), "{error:?}");
-        text_has(error, &["batch", "from 1 to 1048576"]);
+        text_has(error, &["batch", "1 to 1048576"]);
     }
 
     let mut stream = lstm.stream(2, case.initial()).unwrap();
@@ -263,14 +265,15 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     let other = LstmModel::random(LstmConfig::new(3, 5).num_layers(3), &mut Random::new(1), 1.0).lstm(Isa::Scalar);
     assert_eq!(other.advance(&mut stream, case.input(), &mut output), Err(Error::ForeignStream));
     assert_eq!(other.stream_states(&stream), Err(Error::ForeignStream));
-    text_has(Error::ForeignStream, &["stream", "other sizes"]);
+    text_has(Error::ForeignStream, &["stream", "other options"]);
 
     let mut refused = |input: Input<'_>, len: usize| lstm.advance(&mut stream, input, &mut output[..len]).unwrap_err();
-    let what = ("the input's batch (all of one length)", "the stream's batch");
+    let what = ("the input's batch", "the stream's batch");
     let error = refused(Input::new(&case.x, &[2, 4, 3]), 40);
     assert_eq!(error, Error::LengthMismatch { what, left: 4, right: 2 });
     text_has(error, &["input's batch", "4", "stream's batch", "2"]);
-    assert!(matches!(refused(case.input().lengths(&[4, 4]), 40), Error::LengthMismatch { .. }));
+    assert_eq!(refused(case.input().lengths(&[4, 4]), 40), Error::UnexpectedLengths);
+    text_has(Error::UnexpectedLengths, &["`lengths`", "expected none"]);
     assert!(matches!(refused(Input::new(&[], &[0, 2, 3]), 0), Error::WrongShape { .. }));
     assert!(matches!(refused(Input::new(&case.x, &[4, 2, 2]), 40), Error::WrongShape { .. }));
     assert!(matches!(refused(Input::new(&case.x[1..], &case.shape), 40), Error::WrongElements { tensor: "input", .. }));

@@ -4,8 +4,8 @@
 //! - **arithmetic**: 4H (I + H) multiply-adds, and 63 operations of the same units for the gates of each of the H units of
 //!   the layer, at the core's peak, nothing wasted on padding;
 //! - **bandwidth**: every weight is read once a step, from the cache that holds them. Weights that outgrow the L2 come
-//!   from there as far as they fit and from the L3 for the rest. (The L1 is not split in this way: a step reads the
-//!   weights in the same order each time, and so has overwritten what it will read next.) In a sequence the input
+//!   from there as far as they fit and from the L3 for the rest. (The L1 is not split in this way, so a cell that turns
+//!   round over its weights can be a little faster where they are a few times the L1.) In a sequence the input
 //!   part of all steps is one matrix product, and only the recurrent weights are read at every step;
 //! - **latency**: the chain of operations from one h to the next, each waiting for the one before.
 
@@ -17,11 +17,10 @@ use crate::machine::{Width, clock};
 /// polynomials), 4 to make the gates of four of them, 6 to join three with c, 3 for h.
 const GATE_OPERATIONS: usize = 63;
 
-/// The chain from h to the next h in multiply-adds (or operations of the same latency): 1 for the last column, 2 to
-/// join partial sums; tanh and sigmoid of the gates as quotients: 2 to clamp, 1 to square, 4 of Horner's rule, 1 for
-/// x p, 2 to join the three quotients with c; tanh of c: 2 to clamp, 1 to square, 4 of Horner's rule, 2 to join with the
-/// output gate.
-const CHAIN_FMAS: f64 = 22.0;
+/// The chain from h to the next h in multiply-adds (or operations of the same latency): 1 for the last column, 1 to
+/// join partial sums; the quotients of the gates: 1 to square, 1 to clamp, 1 for the fourth power, 2 of Estrin's scheme,
+/// 1 for q + x p, 3 to join three of them with c; tanh of c: the same 5, and 1 to join with the output gate.
+const CHAIN_FMAS: f64 = 17.0;
 /// Divisions in that chain: c and h.
 const CHAIN_DIVISIONS: f64 = 2.0;
 

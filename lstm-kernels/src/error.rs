@@ -53,12 +53,14 @@ pub enum Error {
     UnexpectedHead,
     /// An ONNX model with the input `P`.
     Peephole,
-    /// An option of the LSTM that `torch.nn.LSTM` refuses too.
+    /// An option of the LSTM, or a stream's batch, that `torch.nn.LSTM` refuses too, or a size above 1,048,576.
     InvalidOption {
         /// The option's name.
         option: &'static str,
         /// What it must be.
         expected: &'static str,
+        /// What it is.
+        found: f64,
     },
     /// The number of weights given for the layers and directions of an LSTM is not `num_layers` times the number
     /// of directions.
@@ -101,15 +103,20 @@ pub enum Error {
     },
     /// A bidirectional LSTM was asked to stream: its reverse direction starts at the end.
     BidirectionalStream,
-    /// A stream was made for another LSTM.
+    /// A stream was made for an LSTM with other options.
     ForeignStream,
+    /// A piece of a stream has `lengths`.
+    UnexpectedLengths,
     /// This CPU, or this target, lacks the instruction set asked for.
     IsaUnavailable {
         /// What was asked for.
         isa: Isa,
     },
     /// A text that names no [`Isa`].
-    UnknownIsa,
+    UnknownIsa {
+        /// How it begins.
+        found: Excerpt,
+    },
     /// Two slices that belong together, element by element, differ in length.
     LengthMismatch {
         /// The names of the two arguments.
@@ -148,7 +155,9 @@ impl fmt::Display for Error {
             }
             Self::UnexpectedHead => f.write_str("a linear head was given, expected none: there is no `out`"),
             Self::Peephole => f.write_str("the model has peepholes (`P`), expected an LSTM without"),
-            Self::InvalidOption { option, expected } => write!(f, "`{option}` must be {expected}"),
+            Self::InvalidOption { option, expected, found } => {
+                write!(f, "`{option}` is {found}, expected {expected}")
+            }
             Self::WrongLayers { expected, found } => {
                 write!(f, "weights of {found} layers and directions were given, expected {expected}")
             }
@@ -167,13 +176,17 @@ impl fmt::Display for Error {
             Self::BidirectionalStream => {
                 f.write_str("a bidirectional LSTM cannot stream: its reverse direction starts at the sequence's end")
             }
-            Self::ForeignStream => f.write_str("the stream was made for an LSTM of other sizes"),
+            Self::ForeignStream => f.write_str("the stream was made for an LSTM with other options"),
+            Self::UnexpectedLengths => {
+                f.write_str("the input has `lengths`, expected none: all sequences of a stream advance together")
+            }
             Self::IsaUnavailable { isa } => {
                 write!(f, "this CPU does not offer the instruction set `{isa}`; it offers: ")?;
                 list(f, Isa::available())
             }
-            Self::UnknownIsa => {
-                write!(f, "unknown instruction set (in the environment variable {ISA_VARIABLE}?), expected one of: ")?;
+            Self::UnknownIsa { found } => {
+                write!(f, "unknown instruction set `{found}` (in the environment variable {ISA_VARIABLE}?), ")?;
+                f.write_str("expected one of: ")?;
                 list(f, Isa::ALL.iter().copied())
             }
             Self::LengthMismatch { what: (a, b), left, right } => {
@@ -191,3 +204,30 @@ fn list(f: &mut fmt::Formatter<'_>, isas: impl Iterator<Item = Isa>) -> fmt::Res
 }
 
 impl core::error::Error for Error {}
+
+/// The first 16 bytes of a text, at most, without a heap.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Excerpt {
+    bytes: [u8; 16],
+    len: usize,
+}
+
+impl Excerpt {
+    pub(crate) fn new(text: &str) -> Self {
+        let (mut bytes, len) = ([0; 16], text.floor_char_boundary(16));
+        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
+        Self { bytes, len }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(str::from_utf8(&self.bytes[..self.len]).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}

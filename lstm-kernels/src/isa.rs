@@ -6,7 +6,7 @@
 
 use core::{fmt, str::FromStr};
 
-use crate::error::Error;
+use crate::error::{Error, Excerpt};
 use crate::simd::Scalar;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{V3, V4, V4F16};
@@ -58,7 +58,8 @@ impl Isa {
         }
     }
 
-    /// Whether this CPU has it. The answer is cached: a call costs one relaxed load.
+    /// Whether this CPU has it. The answer is cached, a call costs one relaxed load; but that for [`V4F16`](Self::V4F16), which
+    /// asks the CPU each time.
     pub fn is_available(self) -> bool {
         Token::new(self).is_ok()
     }
@@ -77,7 +78,7 @@ impl Isa {
     pub fn detect() -> Result<Self, Error> {
         #[cfg(feature = "std")]
         if let Some(name) = std::env::var_os(ISA_VARIABLE) {
-            let isa: Self = name.to_str().ok_or(Error::UnknownIsa)?.parse()?;
+            let isa: Self = name.to_string_lossy().parse()?;
             return Token::new(isa).map(|_| isa);
         }
         Ok(Token::fastest().isa())
@@ -95,7 +96,10 @@ impl FromStr for Isa {
 
     fn from_str(name: &str) -> Result<Self, Error> {
         let known = Self::ALL.iter().copied();
-        known.into_iter().find(|isa| isa.name().eq_ignore_ascii_case(name)).ok_or(Error::UnknownIsa)
+        known
+            .into_iter()
+            .find(|isa| isa.name().eq_ignore_ascii_case(name))
+            .ok_or(Error::UnknownIsa { found: Excerpt::new(name) })
     }
 }
 

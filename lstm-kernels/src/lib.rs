@@ -22,7 +22,7 @@
 //!
 //! # What to use
 //! - [`lstm_cell!`] makes a struct for one size. Its `step` advances one stream by one sample, `step_batch` many
-//!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its//!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its
+//!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and its
 //!   weights baked in: `lstm_cell!(in=1, hidden=16, out=1, weights="amp.safetensors")`.
 //! - [`Layer`] stacks cells: a pair of them is a layer too.
 //! - Weights can be stored in f16 or bf16: `dtype=f16` in the macro, [`LstmConfig::dtype`] for `Lstm`.
@@ -86,7 +86,7 @@ mod state;
 pub mod state_dict;
 mod weights;
 
-pub use error::Error;
+pub use error::{Error, Excerpt};
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
 pub use lstm::{Dtype, Lstm, LstmCellDyn, LstmConfig};

@@ -100,7 +100,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             }
 
             /// One time step of each of `xs.len()` independent streams: the same bits as that many `step`s, in less
-            /// time. No allocation, no lock, no system call, no panic.
+            /// time or the same. No allocation, no lock, no system call, no panic.
             ///
             /// # Errors
             /// `LengthMismatch` if there are not as many inputs as states; no state has changed then.

@@ -9,3 +9,11 @@
 //! assert_eq!(result.output.shape, [5, 3, 20]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`Lstm::batch_first`]: crate::Lstm::batch_first
+//! [`Lstm::forward_into`]: crate::Lstm::forward_into
+//! [`Workspace`]: crate::lstm::Workspace
+//! [`Lstm::stream`]: crate::Lstm::stream
+//! [`Lstm::advance`]: crate::Lstm::advance
+//! [`LstmWeights::keras`]: crate::LstmWeights::keras
+//! [`LstmWeights::onnx`]: crate::LstmWeights::onnx

@@ -31,11 +31,11 @@ pub enum Dtype {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LstmConfig {
-    /// The number of inputs at each time step.
+    /// The number of inputs at each time step, 1 to 1,048,576.
     pub input_size: usize,
-    /// The number of hidden units of each layer and direction.
+    /// The number of hidden units of each layer and direction, 1 to 1,048,576.
     pub hidden_size: usize,
-    /// The number of layers, each of which reads the output of the one before. Default: 1.
+    /// The number of layers, each of which reads the output of the one before, 1 to 1,048,576. Default: 1.
     pub num_layers: usize,
     /// Whether there are `bias_ih` and `bias_hh`. Default: true.
     pub bias: bool,
@@ -46,7 +46,7 @@ pub struct LstmConfig {
     pub dropout: f64,
     /// Whether each layer has a second direction, which reads the sequence backwards. Default: false.
     pub bidirectional: bool,
-    /// The size that h is projected to; 0 for no projection. Default: 0.
+    /// The size that h is projected to, less than `hidden_size`; 0 for no projection. Default: 0.
     pub proj_size: usize,
     /// What the weights are stored as here. Default: f32.
     pub dtype: Dtype,
@@ -124,19 +124,19 @@ impl LstmConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |option, expected| Err(Error::InvalidOption { option, expected });
+        let invalid = |option, expected, found| Err(Error::InvalidOption { option, expected, found });
         let sizes =
             [("input_size", self.input_size), ("hidden_size", self.hidden_size), ("num_layers", self.num_layers)];
         for (option, size) in sizes {
             if size == 0 || size > MAX_SIZE {
-                return invalid(option, "from 1 to 1048576");
+                return invalid(option, "1 to 1048576", size as f64);
             }
         }
         if self.proj_size >= self.hidden_size {
-            return invalid("proj_size", "less than `hidden_size` (0 for no projection)");
+            return invalid("proj_size", "less than `hidden_size` (0 for no projection)", self.proj_size as f64);
         }
         if !(0.0..=1.0).contains(&self.dropout) {
-            return invalid("dropout", "a probability, from 0 to 1");
+            return invalid("dropout", "a probability, from 0 to 1", self.dropout);
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ impl Lstm {
             return Err(Error::BidirectionalStream);
         }
         if batch == 0 || batch > MAX_SIZE {
-            return Err(Error::InvalidOption { option: "batch", expected: "from 1 to 1048576" });
+            return Err(Error::InvalidOption { option: "batch", expected: "1 to 1048576", found: batch as f64 });
         }
         let mut workspace = Workspace::new();
         if let Some((h, c)) = initial {
@@ -71,15 +71,18 @@ impl Lstm {
     /// No allocation, unless a piece is longer than every one before it.
     ///
     /// # Errors
-    /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM of other
-    /// sizes. The stream has not changed then.
+    /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM with
+    /// other options. The stream has not changed then.
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
         if stream.config != self.config {
             return Err(Error::ForeignStream);
         }
         let extent = Extent::new(&self.config, &input)?;
-        if extent.batch != stream.batch || input.lengths.is_some() {
-            let what = ("the input's batch (all of one length)", "the stream's batch");
+        if input.lengths.is_some() {
+            return Err(Error::UnexpectedLengths);
+        }
+        if extent.batch != stream.batch {
+            let what = ("the input's batch", "the stream's batch");
             return Err(Error::LengthMismatch { what, left: extent.batch, right: stream.batch });
         }
         check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
@@ -94,6 +97,9 @@ impl Lstm {
 
     /// The states of a stream now: `h_n` and `c_n`, in PyTorch's shapes `[num_layers, batch, h_size]` and
     /// `[num_layers, batch, hidden_size]`.
+    ///
+    /// # Errors
+    /// [`Error::ForeignStream`]: a stream made for an LSTM with other options.
     pub fn stream_states(&self, stream: &Stream) -> Result<(Vec<f32>, Vec<f32>), Error> {
         if stream.config != self.config {
             return Err(Error::ForeignStream);
