@@ -78,6 +78,8 @@ cases! {
 
 lstm_cell!(struct Root, in=4, hidden=6, out=2, weights="data/bake/root.safetensors");
 lstm_cell!(struct RootCell, in=4, hidden=6, weights="data/bake/root.safetensors");
+// A dot may end a path, as in the library's `from_state_dict`.
+lstm_cell!(struct Dotted, in=4, hidden=6, out=2, weights="data/bake/root.safetensors", prefix="", head="linear.");
 
 #[test]
 fn without_prefix_and_head_the_tensors_stand_at_the_root_and_in_linear() {
@@ -87,10 +89,11 @@ fn without_prefix_and_head_the_tensors_stand_at_the_root_and_in_linear() {
     let lstm = LstmWeights::torch(&ih, &hh, Some((&bias_ih, &bias_hh)));
     // This Linear was made with bias=False.
     let loaded = Root::new(&lstm.with_head(&weight, None)).expect("good weights");
-    let [mut a, mut b, mut c] = [Root::zero_state(); 3];
+    let [mut a, mut b, mut c, mut d, mut e] = [Root::zero_state(); 5];
     for x in [[1.0, -2.0, 3.0, -4.0], [0.5; 4]] {
         assert_same_bits(&Root::baked().step_out(&x, &mut a), &loaded.step_out(&x, &mut b), "y");
         assert_same_bits(RootCell::baked().step(&x, &mut c), a.h(), "h of the cell without a head");
+        assert_same_bits(&Dotted::baked().step_out(&x, &mut d), &loaded.step_out(&x, &mut e), "y by a dotted path");
     }
 }
 

@@ -56,6 +56,8 @@ fn every_option_out_of_range_is_named() {
         assert!(matches!(error, Error::InvalidOption { option: "dropout", .. }), "{dropout}: {error:?}");
         text_has(error, &["dropout", &format!("is {dropout}"), "from 0 to 1"]);
     }
+    let huge = good.num_layers(usize::MAX).bidirectional(true).proj_size(usize::MAX);
+    assert_eq!((huge.cells(), huge.output_size()), (usize::MAX, usize::MAX));
     for dropout in [0.0, 0.5, 1.0] {
         let model = LstmModel::random(good.dropout(dropout), &mut Random::new(1), 1.0);
         assert_eq!(model.lstm(Isa::Scalar).config().dropout, dropout);

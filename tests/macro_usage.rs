@@ -15,6 +15,26 @@ pub mod cells {
     lstm_kernels::lstm_cell!(pub(crate) struct VadCell, hidden=4, in=2, bias=false,);
 }
 
+/// Names that a user has given to something else, and attributes that say more than the struct.
+pub mod odd {
+    #![allow(non_camel_case_types, dead_code)]
+
+    type f32 = f64;
+    struct usize;
+
+    lstm_kernels::lstm_cell!(
+        /// Not in this build.
+        #[cfg(any())]
+        pub struct Absent, in=1, hidden=4, out=1
+    );
+    lstm_kernels::lstm_cell!(
+        /// Superseded.
+        #[deprecated(note = "there is another one")]
+        #[cfg(all())]
+        pub struct Old, in=1, hidden=4, out=1
+    );
+}
+
 #[test]
 fn a_cell_may_be_made_inside_a_function_and_its_sizes_are_constants() {
     lstm_cell!(struct Local, in=2, hidden=3, bias=false);
@@ -39,4 +59,14 @@ fn without_a_name_it_is_called_lstm_cell() {
 fn cells_of_one_module_are_types_of_their_own() {
     assert_eq!((cells::AmpCell::INPUT, cells::AmpCell::HIDDEN), (1, 16));
     assert_eq!((cells::VadCell::INPUT, cells::VadCell::HIDDEN), (2, 4));
+}
+
+#[test]
+#[allow(deprecated)]
+fn a_cell_of_odd_surroundings_is_the_same() {
+    let weights = LstmWeights::torch(&[0.5; 16], &[0.5; 64], Some((&[0.0; 16], &[0.0; 16])));
+    let cell = odd::Old::new(&weights.with_head(&[1.0; 4], None)).expect("right shapes");
+    let mut state = odd::Old::zero_state();
+    let [y] = cell.step_out(&[1.0], &mut state);
+    assert_eq!(y, 4.0 * state.h()[0]);
 }

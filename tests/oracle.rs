@@ -141,6 +141,19 @@ fn batch_first_only_says_where_the_rows_lie() {
 }
 
 #[test]
+fn the_oracle_of_a_cell_refuses_sizes_that_there_are_not() {
+    let (some, none) = (LstmWeights::torch(&[0.0; 4], &[0.0; 4], None), LstmWeights::torch(&[], &[], None));
+    for (weights, input, hidden) in
+        [(none, 0, 0), (none, 1, 0), (none, 0, 1), (some, usize::MAX, 4), (some, 4, usize::MAX)]
+    {
+        let error = reference::Cell::new(&weights, input, hidden).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::InvalidOption { option: "input" | "hidden", .. }), "{error}");
+    }
+    let error = reference::Cell::with_projection(&some, 1, 1, 0).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::InvalidOption { option: "proj", .. }), "{error}");
+}
+
+#[test]
 fn the_oracle_of_sequences_refuses_what_the_driver_refuses() {
     let weights = LstmWeights::torch(&[0.0; 4], &[0.0; 4], None);
     let config = LstmConfig::new(1, 1).bias(false);

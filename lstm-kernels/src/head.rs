@@ -21,7 +21,10 @@ use crate::state::State;
 use crate::weights::LstmWeights;
 
 /// What stands behind the LSTM of a cell: nothing, `()`, or a [`Linear`].
-pub trait Head: Sized {
+///
+/// # Safety
+/// Bytes of zero are [`ZERO`](Self::ZERO).
+pub unsafe trait Head: Sized {
     /// All weights zero.
     const ZERO: Self;
 
@@ -32,7 +35,8 @@ pub trait Head: Sized {
     fn pack(&mut self, weights: &LstmWeights<'_>);
 }
 
-impl Head for () {
+// SAFETY: it has no bytes.
+unsafe impl Head for () {
     const ZERO: Self = ();
 
     fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
@@ -49,7 +53,8 @@ pub struct Linear<const H: usize, const OUT: usize, const LEN: usize> {
     lines: [Line; LEN],
 }
 
-impl<const H: usize, const OUT: usize, const LEN: usize> Head for Linear<H, OUT, LEN> {
+// SAFETY: it is an array of f32, whose zero has bytes of zero.
+unsafe impl<const H: usize, const OUT: usize, const LEN: usize> Head for Linear<H, OUT, LEN> {
     const ZERO: Self = {
         assert!(H > 0 && OUT > 0 && LEN == layout::head_lines(H, OUT), "let `lstm_cell!` compute these sizes");
         Self { lines: [Line::ZERO; LEN] }

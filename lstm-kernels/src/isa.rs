@@ -1,7 +1,7 @@
 //! Which instruction set a kernel may use: the only place that detects.
 //!
 //! A [`Token`] holds a `pulp` token, and a `pulp` token is the proof that this CPU has the features: it cannot
-//! be made without them. So a cell that holds a [`Token`] may run its kernel without asking again, and no
+//! be made without them. (Without `std`, [`simd::v3`] and [`simd::v4`] look whether the system has switched them on.) So a cell that holds a [`Token`] may run its kernel without asking again, and no
 //! `unsafe` is needed to call it.
 
 use core::{fmt, str::FromStr};
@@ -9,7 +9,7 @@ use core::{fmt, str::FromStr};
 use crate::error::{Error, Excerpt};
 use crate::simd::Scalar;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{V3, V4, V4F16};
+use crate::simd::{self, V3, V4, V4F16};
 
 /// The name of the environment variable that restricts [`Isa::detect`] (feature `std`).
 pub const ISA_VARIABLE: &str = "LSTM_KERNELS_ISA";
@@ -122,9 +122,9 @@ impl Token {
         let token = match isa {
             Isa::Scalar => Some(Self::Scalar(Scalar)),
             #[cfg(target_arch = "x86_64")]
-            Isa::V3 => V3::try_new().map(Self::V3),
+            Isa::V3 => simd::v3().map(Self::V3),
             #[cfg(target_arch = "x86_64")]
-            Isa::V4 => V4::try_new().map(Self::V4),
+            Isa::V4 => simd::v4().map(Self::V4),
             #[cfg(target_arch = "x86_64")]
             Isa::V4F16 => V4F16::try_new().map(Self::V4F16),
             #[cfg(target_arch = "aarch64")]
@@ -140,9 +140,9 @@ impl Token {
     #[inline]
     pub(crate) fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = V4::try_new() {
+        if let Some(simd) = simd::v4() {
             return Self::V4(simd);
-        } else if let Some(simd) = V3::try_new() {
+        } else if let Some(simd) = simd::v3() {
             return Self::V3(simd);
         }
         #[cfg(target_arch = "aarch64")]

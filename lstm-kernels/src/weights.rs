@@ -55,6 +55,14 @@ pub(crate) struct Sizes {
     pub(crate) proj: Option<usize>,
 }
 
+/// Whether a size is one that is supported: above 2^20 the weights would not fit in memory, and far above it their number
+/// not into a `usize`.
+#[cfg(feature = "alloc")]
+pub(crate) fn check_size(option: &'static str, size: usize) -> Result<(), Error> {
+    let good = (1..=1 << 20).contains(&size);
+    if good { Ok(()) } else { Err(Error::InvalidOption { option, expected: "1 to 1048576", found: size as f64 }) }
+}
+
 impl Sizes {
     /// The length of h: what the layer gives and what it reads back.
     pub(crate) const fn output(&self) -> usize {
@@ -163,10 +171,11 @@ impl<'a> LstmWeights<'a> {
         };
         let (bias, [bias_ih, bias_hh]) =
             self.bias.map_or((<(&[f32], &[f32])>::default(), [0, 0]), |bias| (bias, bias_lens));
-        let hr = sizes.proj.map_or(0, |proj| proj * sizes.hidden);
+        // Where a usize has 32 bits a product may not fit: no tensor has so many elements, either.
+        let hr = sizes.proj.map_or(0, |proj| proj.saturating_mul(sizes.hidden));
         let tensors = [
-            (names[0], self.weight_ih, rows * sizes.input),
-            (names[1], self.weight_hh, rows * sizes.output()),
+            (names[0], self.weight_ih, rows.saturating_mul(sizes.input)),
+            (names[1], self.weight_hh, rows.saturating_mul(sizes.output())),
             (names[2], bias.0, bias_ih),
             (names[3], bias.1, bias_hh),
             ("weight_hr", self.weight_hr.unwrap_or_default(), hr),

@@ -5,6 +5,18 @@ use quote::{format_ident, quote};
 
 use crate::validate::Cell;
 
+/// Types whose short names a user may have given to something else.
+struct Primitives {
+    float: TokenStream,
+    size: TokenStream,
+}
+
+impl Primitives {
+    fn new() -> Self {
+        Self { float: quote!(::core::primitive::f32), size: quote!(::core::primitive::usize) }
+    }
+}
+
 /// `baked` is the library's cell as a constant expression, if the cell has weights.
 pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     let Cell { library, attributes, visibility, name, input, hidden, out, dtype, bias, weights: source } = cell;
@@ -31,6 +43,9 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     let state_type = quote!(#library::State<#hidden, { #library::layout::padded(#hidden) }>);
     let (weights, isa, error) = (quote!(#library::LstmWeights<'_>), quote!(#library::Isa), quote!(#library::Error));
 
+    let Primitives { float, size } = Primitives::new();
+    // What keeps the struct keeps the rest of it.
+    let cfg: Vec<_> = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let about = format!(
         " An LSTM cell of {input} inputs and {hidden} hidden units, with packed weights inside, stored as {}.",
         dtype.name()
@@ -50,17 +65,19 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             inner: #inner,
         }
 
+        #(#cfg)*
         #[doc = #about_state]
         #[allow(dead_code)]
         #visibility type #state = #state_type;
 
+        #(#cfg)*
         #[automatically_derived]
-        #[allow(dead_code, clippy::self_named_constructors)] // `baked` of a struct `Baked`
+        #[allow(dead_code, deprecated, clippy::self_named_constructors)] // `baked` of a struct `Baked`
         impl #name {
             /// The number of inputs.
-            pub const INPUT: usize = #input;
+            pub const INPUT: #size = #input;
             /// The number of hidden units.
-            pub const HIDDEN: usize = #hidden;
+            pub const HIDDEN: #size = #hidden;
 
             /// A cell on the fastest instruction set that this CPU has, or the one that `LSTM_KERNELS_ISA` names.
             ///
@@ -95,7 +112,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             ///
             /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
             #[inline]
-            pub fn step<'s>(&self, x: &[f32; #input], state: &'s mut #state) -> &'s [f32; #hidden] {
+            pub fn step<'s>(&self, x: &[#float; #input], state: &'s mut #state) -> &'s [#float; #hidden] {
                 self.inner.step(x, state)
             }
 
@@ -107,7 +124,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             #[inline]
             pub fn step_batch(
                 &self,
-                xs: &[[f32; #input]],
+                xs: &[[#float; #input]],
                 states: &mut [#state],
             ) -> ::core::result::Result<(), #error> {
                 self.inner.step_batch(xs, states)
@@ -121,9 +138,9 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             #[inline]
             pub fn run(
                 &self,
-                seq: &[[f32; #input]],
+                seq: &[[#float; #input]],
                 state: &mut #state,
-                out: &mut [[f32; #hidden]],
+                out: &mut [[#float; #hidden]],
             ) -> ::core::result::Result<(), #error> {
                 self.inner.run(seq, state, out)
             }
@@ -132,8 +149,9 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
         }
 
         #library::__if_alloc! {
+            #(#cfg)*
             #[automatically_derived]
-            #[allow(dead_code)]
+            #[allow(dead_code, deprecated)]
             impl #name {
                 /// `new` on the heap: for cells too large for a thread's stack, which this never touches. The box
                 /// holds the library's cell, with the same methods.
@@ -159,29 +177,31 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             }
         }
 
+        #(#cfg)*
         #[automatically_derived]
+        #[allow(deprecated)]
         impl #library::Layer for #name {
-            type Input = [f32; #input];
-            type Output = [f32; #hidden];
+            type Input = [#float; #input];
+            type Output = [#float; #hidden];
             type State = #state;
 
             fn zero_state() -> #state {
                 Self::zero_state()
             }
             #[inline]
-            fn output(state: &#state) -> &[f32; #hidden] {
+            fn output(state: &#state) -> &[#float; #hidden] {
                 state.h()
             }
             #[inline]
-            fn step<'s>(&self, x: &[f32; #input], state: &'s mut #state) -> &'s [f32; #hidden] {
+            fn step<'s>(&self, x: &[#float; #input], state: &'s mut #state) -> &'s [#float; #hidden] {
                 self.inner.step(x, state)
             }
             #[inline]
             fn run(
                 &self,
-                seq: &[[f32; #input]],
+                seq: &[[#float; #input]],
                 state: &mut #state,
-                out: &mut [[f32; #hidden]],
+                out: &mut [[#float; #hidden]],
             ) -> ::core::result::Result<(), #error> {
                 self.inner.run(seq, state, out)
             }
@@ -213,16 +233,17 @@ fn baked_methods(file: &str, cell: &TokenStream, isa: &TokenStream, error: &Toke
 
 /// What a cell with a linear head to `out` outputs has besides.
 fn output_methods(input: usize, out: usize, state: &Ident, error: &TokenStream) -> TokenStream {
+    let Primitives { float, size } = Primitives::new();
     let about_step = format!(" `step`, then the outputs y = W h + b of the new h (\\[{out}\\]).");
     quote! {
         /// The number of outputs.
-        pub const OUT: usize = #out;
+        pub const OUT: #size = #out;
 
         #[doc = #about_step]
         ///
         /// No allocation, no lock, no system call, no panic. NaN in x reaches y.
         #[inline]
-        pub fn step_out(&self, x: &[f32; #input], state: &mut #state) -> [f32; #out] {
+        pub fn step_out(&self, x: &[#float; #input], state: &mut #state) -> [#float; #out] {
             self.inner.step_out(x, state)
         }
 
@@ -234,9 +255,9 @@ fn output_methods(input: usize, out: usize, state: &Ident, error: &TokenStream) 
         #[inline]
         pub fn step_batch_out(
             &self,
-            xs: &[[f32; #input]],
+            xs: &[[#float; #input]],
             states: &mut [#state],
-            out: &mut [[f32; #out]],
+            out: &mut [[#float; #out]],
         ) -> ::core::result::Result<(), #error> {
             self.inner.step_batch_out(xs, states, out)
         }
@@ -249,9 +270,9 @@ fn output_methods(input: usize, out: usize, state: &Ident, error: &TokenStream) 
         #[inline]
         pub fn run_out(
             &self,
-            seq: &[[f32; #input]],
+            seq: &[[#float; #input]],
             state: &mut #state,
-            out: &mut [[f32; #out]],
+            out: &mut [[#float; #out]],
         ) -> ::core::result::Result<(), #error> {
             self.inner.run_out(seq, state, out)
         }

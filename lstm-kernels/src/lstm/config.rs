@@ -1,11 +1,7 @@
 //! The options of `torch.nn.LSTM`.
 
 use crate::error::Error;
-use crate::weights::Sizes;
-
-/// The largest size that an option takes: above it the weights would not fit in memory, and far above it their
-/// number not into a `usize`.
-pub(super) const MAX_SIZE: usize = 1 << 20;
+use crate::weights::{Sizes, check_size};
 
 /// What weights are stored as. Biases, states and sums are f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -115,23 +111,19 @@ impl LstmConfig {
 
     /// The length of an output row: both directions' h, one after the other.
     pub const fn output_size(&self) -> usize {
-        self.directions() * self.h_size()
+        self.directions().saturating_mul(self.h_size())
     }
 
     /// The number of weights to give: layers times directions.
     pub const fn cells(&self) -> usize {
-        self.num_layers * self.directions()
+        self.num_layers.saturating_mul(self.directions())
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         let invalid = |option, expected, found| Err(Error::InvalidOption { option, expected, found });
         let sizes =
             [("input_size", self.input_size), ("hidden_size", self.hidden_size), ("num_layers", self.num_layers)];
-        for (option, size) in sizes {
-            if size == 0 || size > MAX_SIZE {
-                return invalid(option, "1 to 1048576", size as f64);
-            }
-        }
+        sizes.into_iter().try_for_each(|(option, size)| check_size(option, size))?;
         if self.proj_size >= self.hidden_size {
             return invalid("proj_size", "less than `hidden_size` (0 for no projection)", self.proj_size as f64);
         }

@@ -125,7 +125,8 @@ impl Lstm {
     /// `[directions * num_layers, batch, hidden_size]` (without `batch` if the input has none), or from zero.
     ///
     /// # Errors
-    /// An input of the wrong shape or lengths, states of another number of elements.
+    /// An input of the wrong shape or lengths, states of another number of elements; a batch of no sequences, which PyTorch
+    /// takes.
     pub fn forward(&self, input: Input<'_>, initial: Option<(&[f32], &[f32])>) -> Result<Output, Error> {
         let extent = Extent::new(&self.config, &input)?;
         let (h_size, c_size) = (self.config.h_size(), self.config.hidden_size);
@@ -170,6 +171,9 @@ impl Lstm {
     }
 
     /// Memory for inputs of up to `steps` time steps and `batch` sequences.
+    ///
+    /// # Panics
+    /// As a `Vec` does, if that is more memory than there can be.
     pub fn workspace(&self, steps: usize, batch: usize) -> Workspace {
         let mut workspace = Workspace::new();
         workspace.prepare(self, steps.max(1), batch.max(1));

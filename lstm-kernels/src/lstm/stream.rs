@@ -4,8 +4,9 @@ use alloc::vec::Vec;
 
 use super::input::{Extent, Input, check_elements};
 use super::workspace::Workspace;
-use super::{Lstm, LstmConfig, config::MAX_SIZE};
+use super::{Lstm, LstmConfig};
 use crate::error::Error;
+use crate::weights::check_size;
 
 /// The state of all layers for a batch of sequences that arrive in pieces, and the memory to work in. Made by
 /// [`Lstm::stream`].
@@ -50,9 +51,7 @@ impl Lstm {
         if self.config.bidirectional {
             return Err(Error::BidirectionalStream);
         }
-        if batch == 0 || batch > MAX_SIZE {
-            return Err(Error::InvalidOption { option: "batch", expected: "1 to 1048576", found: batch as f64 });
-        }
+        check_size("batch", batch)?;
         let mut workspace = Workspace::new();
         if let Some((h, c)) = initial {
             self.check_states(("h_0", h.len()), ("c_0", c.len()), batch)?;
@@ -64,7 +63,7 @@ impl Lstm {
         Ok(Stream { config: self.config, batch, workspace })
     }
 
-    /// Takes the next time steps of all sequences of a stream, any number of them, and writes the output, of the
+    /// Takes the next time steps of all sequences of a stream, one or more, and writes the output, of the
     /// input's shape with `h_size` as its last dimension. The bits of all pieces together are those of
     /// [`forward`](Self::forward) on the whole, wherever it is cut.
     ///

@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 pub use lstm::{Lstm, Output};
 
 use crate::error::Error;
-use crate::weights::{LstmWeights, Sizes};
+use crate::weights::{LstmWeights, Sizes, check_size};
 
 /// An LSTM cell in f64, with an optional projection (`proj_size`): then h = W_hr (o tanh(c')).
 ///
@@ -44,7 +44,7 @@ impl Cell {
     /// A cell of `input` inputs and `hidden` units, with or without bias as the weights have it.
     ///
     /// # Errors
-    /// A tensor of the wrong length, a NaN or infinite weight.
+    /// A size of 0 or above 1,048,576, a tensor of the wrong length, a NaN or infinite weight.
     pub fn new(weights: &LstmWeights<'_>, input: usize, hidden: usize) -> Result<Self, Error> {
         Self::of_sizes(weights, Sizes { input, hidden, proj: None })
     }
@@ -58,6 +58,8 @@ impl Cell {
     }
 
     fn of_sizes(weights: &LstmWeights<'_>, sizes: Sizes) -> Result<Self, Error> {
+        let options = [("input", sizes.input), ("hidden", sizes.hidden), ("proj", sizes.output())];
+        options.into_iter().try_for_each(|(option, size)| check_size(option, size))?;
         weights.check::<f32>(sizes, weights.has_bias())?;
         let rows = (0..4).flat_map(|gate| (0..sizes.hidden).map(move |unit| (gate, unit)));
         let row =

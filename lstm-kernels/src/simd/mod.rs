@@ -13,7 +13,7 @@ mod x86;
 
 pub(crate) use scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{V3, V4, V4F16};
+pub(crate) use x86::{V3, V4, V4F16, v3, v4};
 
 use crate::isa::Token;
 

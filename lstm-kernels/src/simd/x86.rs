@@ -28,6 +28,48 @@ pulp::simd_type! {
     }
 }
 
+/// The proof that this CPU has AVX2 and FMA, if it does, and that the system keeps their registers.
+pub(crate) fn v3() -> Option<V3> {
+    V3::try_new().filter(|_| keeps(0b0000_0110))
+}
+
+/// The same for AVX-512.
+pub(crate) fn v4() -> Option<V4> {
+    V4::try_new().filter(|_| keeps(0b1110_0110))
+}
+
+/// Whether the system has switched these registers on (in XCR0) and keeps them when it changes tasks: `std` asks for that.
+#[cfg(feature = "std")]
+fn keeps(_: u32) -> bool {
+    true
+}
+
+/// Without `std`, `pulp` asks the CPU alone, and in a kernel or a firmware an instruction that the CPU has may still trap.
+#[cfg(not(feature = "std"))]
+fn keeps(registers: u32) -> bool {
+    use core::sync::atomic::{AtomicU32, Ordering};
+
+    const KNOWN: u32 = 1 << 31;
+    static XCR0: AtomicU32 = AtomicU32::new(0);
+
+    let mut known = XCR0.load(Ordering::Relaxed);
+    if known == 0 {
+        // Leaf 1, ECX, bit 27: OSXSAVE.
+        let readable = __cpuid(1).ecx >> 27 & 1 == 1;
+        // SAFETY: OSXSAVE says that the CPU has XGETBV and that the system lets programs use it.
+        known = KNOWN | if readable { unsafe { xcr0() } } else { 0 };
+        XCR0.store(known, Ordering::Relaxed);
+    }
+    known & registers == registers
+}
+
+#[cfg(not(feature = "std"))]
+#[target_feature(enable = "xsave")]
+fn xcr0() -> u32 {
+    // SAFETY: register 0 exists where XGETBV does, which the feature proves.
+    unsafe { _xgetbv(0) as u32 }
+}
+
 impl Simd for V3 {
     type Row = Pair<__m256>;
     type Half = __m256;
@@ -110,7 +152,7 @@ pub(crate) struct V4F16 {
 impl V4F16 {
     /// The proof that this CPU has it, if it does. What the system must do for it, it does for `V4`.
     pub(crate) fn try_new() -> Option<Self> {
-        let v4 = V4::try_new()?;
+        let v4 = v4()?;
         // Leaf 7 exists where AVX-512 does. EDX, bit 23: AVX512-FP16.
         (__cpuid_count(7, 0).edx >> 23 & 1 == 1).then_some(Self { v4 })
     }
