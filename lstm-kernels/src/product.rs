@@ -9,9 +9,9 @@
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with both chains
 //! in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple of 4 KiB, both
-//! halves of a group of 8 lines before the next 64 columns, the first chain's sums through memory: each the same time;
-//! prefetching the next block, a part in each tile: 2 to 6 % slower. With
-//! all weights in the L1 cache (and wrong results) it would be 3 % faster.
+//! halves of a group of 8 lines before the next 64 columns, the first chain's sums through memory: each the same time.
+//! Prefetching the next block, a part in each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it
+//! would be 3 % faster.
 
 use crate::element::Element;
 #[cfg(target_arch = "x86_64")]
