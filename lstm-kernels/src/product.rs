@@ -1,7 +1,7 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
 //!
-//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. A tile of up to 4
+//! The sums are those of [`kernel`], in the same order, so they have the same bits. A tile of up to 4
 //! lines and 4 rows, or of up to 8 lines of one row, is a function of its own for each size: few enough to compile, and each
 //! long enough for its call not to count. The tiles of a block of 64 columns by 4 lines, 16 KiB, go over all rows before the
 //! next block is read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time

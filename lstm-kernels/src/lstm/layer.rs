@@ -14,16 +14,14 @@
 //! that fill it. In one loop both took 12.4 us, one after the other 12.6; prefetching h's weights during x's part hid none
 //! of their time. (Products of registers alone would be free.)
 //!
-//! **One stream** has functions of its own ([`recurrence`](crate::kernel::recurrence)), which go from a group's sums straight
-//! to its gates. Small layers of f32, of one group, skip all of the above: one function does all steps, of four streams
-//! side by side where one does not keep the units busy. A single step of one stream goes straight to it
-//! ([`Layer::step`]): what else a pass prepares takes longer than the step.
+//! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight
+//! to its gates. Small layers skip all of the above ([`small`]).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
 
 use alloc::vec::Vec;
-use core::ops::{Range, RangeInclusive};
+use core::ops::RangeInclusive;
 
 use half::{bf16, f16};
 
@@ -32,8 +30,8 @@ use crate::dense::Dense;
 use crate::element::Element;
 use crate::error::Error;
 use crate::isa::Token;
-use crate::kernel::recurrence::{self, OfGroup, Recurrence};
-use crate::kernel::{Activate, BLOCK, chains};
+use crate::kernel::recurrence::{self, OfGroup};
+use crate::kernel::{Activate, BLOCK};
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch};
@@ -65,7 +63,7 @@ pub(crate) struct Packed<E: Element> {
     packed_columns: usize,
     groups: usize,
     projection: Option<Dense<E>>,
-    /// Whether it has functions of its own for all steps, see the top of the file.
+    /// See [`small`].
     small: bool,
 }
 
@@ -80,6 +78,8 @@ macro_rules! with {
     };
 }
 
+mod small;
+
 impl Layer {
     /// Checks and packs weights.
     pub(crate) fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool, dtype: Dtype) -> Result<Self, Error> {
@@ -93,16 +93,6 @@ impl Layer {
     /// Lines of scratch that a pass over `steps` time steps needs.
     pub(crate) fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
         with!(self, packed => packed.scratch_lines(steps, batch))
-    }
-
-    /// Whether [`step`](Self::step) can be used.
-    pub(crate) fn is_small(&self, token: Token) -> bool {
-        with!(self, layer => layer.small) && !matches!(token, Token::Scalar(_))
-    }
-
-    /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding.
-    pub(crate) fn step(&self, token: Token, x: &[f32], h: &mut [f32], c: &mut [f32], out: &mut [f32]) {
-        with!(self, layer => dispatch(token, OneStep { layer, x, h, c, out }));
     }
 
     /// Makes a pass.
@@ -129,7 +119,6 @@ impl<E: Element> Packed<E> {
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let (form, hidden) = (E::FORM, sizes.hidden);
         let groups = (lines - layout::last_group(form, hidden)) / layout::group_lines(form, hidden) + 1;
-        // Small layers of other elements gain nothing from being so: they are not worth the functions.
         let small = size_of::<E>() == 4 && groups == 1 && projection.is_none() && sizes.input <= BLOCK;
         Ok(Self { sizes, bias, columns, packed_columns, groups, projection, small })
     }
@@ -166,50 +155,6 @@ impl<E: Element> Packed<E> {
         let group = &self.columns[self.packed_columns * first..][..self.packed_columns * lines];
         let (w_ih, w_hh) = group.split_at(layout::packed(E::FORM, self.sizes.input) * lines);
         (lines, first, w_ih, w_hh)
-    }
-
-    /// Some steps of one stream through a small layer, or of four.
-    #[inline(always)]
-    fn steps<S: Simd>(&self, simd: S, streams: usize, steps: Recurrence<'_, E>) {
-        let lines = self.bias.len();
-        macro_rules! enter {
-            ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
-                match (streams, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
-                    $( ($count, $lines, $x, $h) => {
-                        if const { size_of::<E>() == 4 && $count <= recurrence::streams::<S, E>($lines) } {
-                            simd.enter(recurrence::Sized::<E, $count, $lines, $x, $h>(steps));
-                        }
-                    } )*
-                    _ => debug_assert!(false, "no function for a small layer of these sizes"),
-                }
-            };
-        }
-        enter!(1: 1 1 1, 1: 1 4 1, 1: 1 1 4, 1: 1 4 4, 1: 2 1 4, 1: 2 4 4, 1: 3 1 4, 1: 3 4 4, 1: 4 1 2, 1: 4 2 2,
-            1: 5 1 2, 1: 5 2 2, 1: 6 1 2, 1: 6 2 2, 1: 7 1 2, 1: 7 2 2, 1: 8 1 2, 1: 8 2 2, 1: 9 1 2, 1: 9 2 2,
-            1: 10 1 2, 1: 10 2 2, 1: 11 1 2, 1: 11 2 2, 1: 12 1 2, 1: 12 2 2, 4: 1 1 1, 4: 1 4 1, 4: 1 1 4, 4: 1 4 4,
-            4: 2 1 4, 4: 2 4 4, 4: 3 1 4, 4: 3 4 4, 4: 4 1 2, 4: 4 2 2, 4: 5 1 2, 4: 5 2 2,);
-    }
-}
-
-/// See [`Layer::step`].
-struct OneStep<'a, E: Element> {
-    layer: &'a Packed<E>,
-    x: &'a [f32],
-    h: &'a mut [f32],
-    c: &'a mut [f32],
-    out: &'a mut [f32],
-}
-
-impl<E: Element> Op for OneStep<'_, E> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { layer, x, h, c, out } = self;
-        let Packed { sizes: Sizes { input, hidden, .. }, ref bias, .. } = *layer;
-        let (_, _, w_ih, w_hh) = layer.group(0);
-        let (x_stride, out_row, out_stride, times, reverse) = (input, hidden, hidden, 0..1, false);
-        let step =
-            Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, times, reverse };
-        layer.steps(simd, 1, step);
     }
 }
 
@@ -297,71 +242,6 @@ impl<E: Element> On<'_, E> {
                 add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
             }
         }
-    }
-
-    /// All steps of one stream after another, or of four where that is faster, if the layer is small.
-    #[inline(always)]
-    fn small<S: Simd>(&mut self, simd: S) -> bool {
-        if const { S::ACCUMULATORS < 4 } || !self.layer.small {
-            return false;
-        }
-        let most = recurrence::streams::<S, E>(self.layer.bias.len());
-        let (mut first, batch) = (0, self.pass.batch);
-        while first < batch {
-            let count = if batch - first < most { 1 } else { most };
-            self.side_by_side(simd, first, count);
-            first += count;
-        }
-        true
-    }
-
-    /// All steps of streams through a small layer.
-    #[inline(always)]
-    fn side_by_side<S: Simd>(&mut self, simd: S, first: usize, count: usize) {
-        // Where some are longer, they go on alone; backwards they have begun alone.
-        let (together, reverse) = (self.steps(first + count - 1), self.pass.reverse);
-        if !reverse {
-            self.streams(simd, first, count, 0..together);
-        }
-        for stream in first..first + count {
-            self.streams(simd, stream, 1, together..self.steps(stream));
-        }
-        if reverse {
-            self.streams(simd, first, count, 0..together);
-        }
-    }
-
-    /// How many steps a stream has.
-    fn steps(&self, stream: usize) -> usize {
-        self.pass.active.partition_point(|&active| active > stream)
-    }
-
-    /// Some steps of one stream or of four.
-    #[inline(always)]
-    fn streams<S: Simd>(&mut self, simd: S, first: usize, count: usize, times: Range<usize>) {
-        if times.is_empty() {
-            return;
-        }
-        let (layer, pass) = (self.layer, &mut self.pass);
-        let (sizes, padded) = (layer.sizes, layout::padded(layer.sizes.hidden));
-        let (_, _, w_ih, w_hh) = layer.group(0);
-        let steps = Recurrence::<E> {
-            w_ih,
-            w_hh,
-            bias: &layer.bias,
-            x: &pass.x[first * sizes.input..],
-            x_stride: pass.batch * sizes.input,
-            input: sizes.input,
-            h: &mut pass.h[first * padded..][..count * padded],
-            c: &mut pass.c[first * padded..][..count * padded],
-            hidden: sizes.hidden,
-            out: &mut pass.out[first * pass.out_stride + pass.out_first..],
-            out_row: pass.out_stride,
-            out_stride: pass.batch * pass.out_stride,
-            times,
-            reverse: pass.reverse,
-        };
-        layer.steps(simd, count, steps);
     }
 
     /// Step `n` of the chunk that begins at time `first`, for all running streams; x's part may have been done `ahead`.

@@ -142,7 +142,7 @@ pub(crate) fn dispatch(token: Token, op: impl Op) {
     }
 }
 
-/// What gains nothing from arithmetic in f16 runs as on [`V4`](x86::V4): the same code, the same bits.
+/// What gains nothing from arithmetic in f16 runs as on [`V4`]: the same code, the same bits.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn enter_v4_f16<O: Op>(simd: V4F16, op: O) {
