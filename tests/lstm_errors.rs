@@ -149,13 +149,13 @@ fn an_input_of_another_shape_is_refused_with_what_is_expected() {
     for (batch_first, letters) in [(false, "[steps, batch, input_size]"), (true, "[batch, steps, input_size]")] {
         let model = LstmModel::random(LstmConfig::new(3, 5).batch_first(batch_first), &mut Random::new(1), 1.0);
         let (lstm, oracle) = (model.lstm(Isa::Scalar), model.oracle());
-        let shapes: [&[usize]; 11] = [
+        let no_steps: &[usize] = if batch_first { &[2, 0, 3] } else { &[0, 2, 3] };
+        let shapes: [&[usize]; 10] = [
             &[],
             &[3],
             &[4, 2, 4],
             &[4, 2, 0],
-            &[0, 2, 3],
-            &[4, 0, 3],
+            no_steps,
             &[0, 3],
             &[4, 2],
             &[1, 4, 2, 3],
@@ -173,6 +173,31 @@ fn an_input_of_another_shape_is_refused_with_what_is_expected() {
             assert_eq!(oracle.forward(Input::new(&case.x, shape), None).unwrap_err(), error, "the oracle");
         }
     }
+}
+
+#[test]
+fn a_batch_of_no_sequences_gives_an_output_of_none_as_pytorch_does() {
+    for batch_first in [false, true] {
+        let config = LstmConfig::new(3, 5).num_layers(2).bidirectional(true).batch_first(batch_first);
+        let model = LstmModel::random(config, &mut Random::new(1), 1.0);
+        let shape = if batch_first { [0, 4, 3] } else { [4, 0, 3] };
+        for (lengths, states) in [(false, None), (true, Some((&[][..], &[][..])))] {
+            let input = Input::new(&[], &shape);
+            let input = if lengths { input.lengths(&[]) } else { input };
+            for lstm in isas().into_iter().map(|isa| model.lstm(isa)) {
+                let result = lstm.forward(input, states).unwrap();
+                assert_eq!(result.output.shape, if batch_first { [0, 4, 10] } else { [4, 0, 10] });
+                assert_eq!((&result.h_n.shape[..], &result.c_n.shape[..]), (&[4, 0, 5][..], &[4, 0, 5][..]));
+                assert!([result.output, result.h_n, result.c_n].iter().all(|tensor| tensor.data.is_empty()));
+            }
+            assert!(model.oracle().forward(input, states).unwrap().output.is_empty());
+        }
+        let error = model.lstm(Isa::Scalar).forward(Input::new(&[], &shape), Some((&[0.0], &[]))).unwrap_err();
+        assert_eq!(error, Error::WrongElements { tensor: "h_0", expected: [4, 0, 5], found: 1 });
+    }
+    let model = LstmModel::random(LstmConfig::new(3, 5), &mut Random::new(1), 1.0);
+    let cell = LstmCellDyn::with_isa(3, 5, &model.weights()[0], Isa::Scalar).unwrap();
+    cell.step(&[], &mut [], &mut [], &mut Workspace::new()).unwrap();
 }
 
 #[test]

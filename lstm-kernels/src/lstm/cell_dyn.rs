@@ -55,6 +55,9 @@ impl LstmCellDyn {
     /// # Errors
     /// Slices whose lengths do not belong together; nothing has changed then.
     pub fn step(&self, x: &[f32], h: &mut [f32], c: &mut [f32], workspace: &mut Workspace) -> Result<(), Error> {
+        if x.is_empty() && h.is_empty() && c.is_empty() {
+            return Ok(()); // of a batch of none
+        }
         let batch = usize::max(h.len() / self.0.config().hidden_size, 1);
         workspace.step(&self.0, batch, x, (h, c))
     }

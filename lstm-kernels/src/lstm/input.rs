@@ -6,7 +6,7 @@ use super::LstmConfig;
 use crate::error::Error;
 
 /// A batch of sequences, row-major: `[steps, batch, input_size]`, `[batch, steps, input_size]` with `batch_first`,
-/// or `[steps, input_size]`, unbatched.
+/// or `[steps, input_size]`, unbatched. There is at least one time step; a batch may be empty.
 ///
 /// ```
 /// use lstm_kernels::lstm::Input;
@@ -75,7 +75,7 @@ impl Extent {
             [steps, batch, size] => (steps, batch, true, size),
             _ => return Err(wrong_input(config, input.shape)),
         };
-        if size != config.input_size || steps == 0 || batch == 0 {
+        if size != config.input_size || steps == 0 {
             return Err(wrong_input(config, input.shape));
         }
         let expected = if batched { [input.shape[0], input.shape[1], size] } else { [1, steps, size] };
@@ -119,9 +119,9 @@ pub(crate) fn check_elements(tensor: &'static str, found: usize, expected: [usiz
 
 fn wrong_input(config: &LstmConfig, shape: &[usize]) -> Error {
     let expected = if config.batch_first {
-        "[batch, steps, input_size] or [steps, input_size], nothing zero,"
+        "[batch, steps, input_size] or [steps, input_size], steps not zero,"
     } else {
-        "[steps, batch, input_size] or [steps, input_size], nothing zero,"
+        "[steps, batch, input_size] or [steps, input_size], steps not zero,"
     };
     wrong_shape("input", expected, config.input_size, shape)
 }

@@ -125,8 +125,7 @@ impl Lstm {
     /// `[directions * num_layers, batch, hidden_size]` (without `batch` if the input has none), or from zero.
     ///
     /// # Errors
-    /// An input of the wrong shape or lengths, states of another number of elements; a batch of no sequences, which PyTorch
-    /// takes.
+    /// An input of the wrong shape or lengths, states of another number of elements.
     pub fn forward(&self, input: Input<'_>, initial: Option<(&[f32], &[f32])>) -> Result<Output, Error> {
         let extent = Extent::new(&self.config, &input)?;
         let (h_size, c_size) = (self.config.h_size(), self.config.hidden_size);
@@ -162,6 +161,9 @@ impl Lstm {
         let extent = Extent::new(&self.config, &input)?;
         self.check_states(("h", h.len()), ("c", c.len()), extent.batch)?;
         check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
+        if extent.batch == 0 {
+            return Ok(());
+        }
         workspace.prepare(self, extent.steps, extent.batch);
         workspace.sort(extent.steps, input.lengths);
         workspace.set_states(self, h, c);
