@@ -12,11 +12,10 @@
 //! The two parts take turns, for overlapping them gains nothing: the recurrence of one stream of (256, 256) waits for its weights
 //! from the L2 cache, 9.1 us at 43 bytes a cycle, but each load of x's part from the L1 cache takes a turn away from those
 //! that fill it. In one loop both took 12.4 us, one after the other 12.6; prefetching h's weights during x's part hid none
-//! of their time. (Products of registers alone would be free.) On Zen 5 bare loops over the weights gain 8 % from it at (128, 128)
-//! and 4 % at (256, 256). Groups of 8 lines at (128, 128) lose there: 4 % with AVX-512, 11 % with AVX2.
+//! of their time. (Products of registers alone would be free.) On Zen 5 bare loops over the weights gain 8 % from it at
+//! (128, 128) and 4 % at (256, 256). Groups of 8 lines at (128, 128) lose there: 4 % with AVX-512, 11 % with AVX2.
 //!
-//! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight
-//! to its gates. Small layers skip all of the above ([`small`]).
+//! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight to its gates. Small layers skip all of the above ([`small`]).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.

@@ -11,6 +11,10 @@
 //!
 //! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
 //! after layer), on every instruction set, for every batch, number of threads and way to cut a sequence into pieces.
+//!
+//! Layers of (256, 256) and more are a little faster if their weights lie in huge pages: on Zen 5 (256, 256) by 3 % with one
+//! stream and 1 % with 32, (512, 512) by 0 and 3 %, smaller ones not at all. That is for the program's allocator to do, which
+//! must align large blocks to 2 MiB and ask Linux for them (`MADV_HUGEPAGE`).
 
 #[cfg(feature = "ndarray")]
 mod array;
