@@ -15,7 +15,8 @@
 //! of their time. (Products of registers alone would be free.) On Zen 5 bare loops over the weights gain 8 % from it at
 //! (128, 128) and 4 % at (256, 256). Groups of 8 lines at (128, 128) lose there: 4 % with AVX-512, 11 % with AVX2.
 //!
-//! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight to its gates. Small layers skip all of the above ([`small`]).
+//! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight to its gates.
+//! Small layers skip all of the above ([`small`]).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
