@@ -56,15 +56,18 @@ impl<
 
     const SIZES: Sizes = Sizes { input: I, hidden: H, proj: None };
 
-    const CONSISTENT: () = assert!(
-        I > 0
-            && H > 0
-            && HP == layout::padded(H)
-            && LAST == layout::last_group(E::FORM, H)
-            && LINES == layout::lines(H)
-            && LEN == layout::tensor_lines(E::FORM, I, H),
-        "these sizes do not belong together: let `lstm_cell!` compute them"
-    );
+    const CONSISTENT: () = {
+        assert!(
+            I > 0
+                && H > 0
+                && HP == layout::padded(H)
+                && LAST == layout::last_group(E::FORM, H)
+                && LINES == layout::lines(H)
+                && LEN == layout::tensor_lines(E::FORM, I, H),
+            "these sizes do not belong together: let `lstm_cell!` compute them"
+        );
+        core::mem::forget(D::ZERO); // which asserts the same of its own
+    };
 
     /// A cell on the fastest instruction set that [`Isa::detect`] finds.
     ///
@@ -110,7 +113,6 @@ impl<
     #[cfg(feature = "alloc")]
     pub fn with_isa_boxed(weights: &LstmWeights<'_>, isa: Isa) -> Result<alloc::boxed::Box<Self>, Error> {
         let () = Self::CONSISTENT;
-        const { core::mem::forget(D::ZERO) }; // asserts that its sizes belong together
         let token = Token::new(isa)?;
         Self::check(weights)?;
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();

@@ -218,16 +218,20 @@ impl Excerpt {
         bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
         Self { bytes, len }
     }
+
+    fn text(&self) -> &str {
+        str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(str::from_utf8(&self.bytes[..self.len]).unwrap_or_default())
+        f.pad(self.text())
     }
 }
 
 impl fmt::Debug for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
+        fmt::Debug::fmt(self.text(), f)
     }
 }

@@ -1,8 +1,8 @@
 //! Which instruction set a kernel may use: the only place that detects.
 //!
 //! A [`Token`] holds a `pulp` token, and a `pulp` token is the proof that this CPU has the features: it cannot
-//! be made without them. (Without `std`, [`simd::v3`] and [`simd::v4`] look whether the system has switched them on.) So a cell that holds a [`Token`] may run its kernel without asking again, and no
-//! `unsafe` is needed to call it.
+//! be made without them. (Without `std`, [`simd::v3`] and [`simd::v4`] look whether the system has switched them on.) So a
+//! cell that holds a [`Token`] may run its kernel without asking again, and no `unsafe` is needed to call it.
 
 use core::{fmt, str::FromStr};
 

@@ -39,9 +39,9 @@
 //! out so that no sum goes through the stack (80 to 66). The units are busy, too, so operations count: a clamp in one
 //! (`vrangeps`) makes (1, 32) 4 % faster.
 //!
-//! The figures in these files are those of a Sapphire Rapids Xeon, unless they, or their file, say Zen 5. There the units are what a small step
-//! waits for: from (1, 20) on two streams in turn take as long as one after the other. Its L2 cache gives a line every 1.4
-//! cycles where the weights are 56 to 320 KiB, every 1.07 at 512 KiB.
+//! The figures in these files are those of a Sapphire Rapids Xeon, unless they, or their file, say Zen 5. There the units are
+//! what a small step waits for: from (1, 20) on two streams in turn take as long as one after the other. Its L2 cache gives a
+//! line every 1.4 cycles where the weights are 56 to 320 KiB, every 1.07 at 512 KiB.
 //!
 //! **Tried and lost.**
 //! - Saturation by a compare and a mask instead of min and max: 2 ns slower.

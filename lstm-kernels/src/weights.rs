@@ -55,14 +55,6 @@ pub(crate) struct Sizes {
     pub(crate) proj: Option<usize>,
 }
 
-/// Whether a size is one that is supported: above 2^20 the weights would not fit in memory, and far above it their number
-/// not into a `usize`.
-#[cfg(feature = "alloc")]
-pub(crate) fn check_size(option: &'static str, size: usize) -> Result<(), Error> {
-    let good = (1..=1 << 20).contains(&size);
-    if good { Ok(()) } else { Err(Error::InvalidOption { option, expected: "1 to 1048576", found: size as f64 }) }
-}
-
 impl Sizes {
     /// The length of h: what the layer gives and what it reads back.
     pub(crate) const fn output(&self) -> usize {
@@ -76,6 +68,14 @@ impl Sizes {
     pub(crate) const fn columns(&self) -> usize {
         self.input + self.output()
     }
+}
+
+/// Whether a size is one that is supported: above 2^20 the weights would not fit in memory, and far above it their number
+/// not into a `usize`.
+#[cfg(feature = "alloc")]
+pub(crate) fn check_size(option: &'static str, size: usize) -> Result<(), Error> {
+    let good = (1..=1 << 20).contains(&size);
+    if good { Ok(()) } else { Err(Error::InvalidOption { option, expected: "1 to 1048576", found: size as f64 }) }
 }
 
 impl<'a> LstmWeights<'a> {

@@ -58,15 +58,10 @@ type Packed = (Lines, Vec<u8>, Option<Lines>);
 fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
     let bytes = fs::read(path).map_err(|error| format!("cannot read this file of the crate's root folder: {error}"))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("not a whole safetensors file: {error}"))?;
-    let (bias, columns) = pack_lstm(cell, &Module { file: &file, path: module(&weights.prefix) })?;
-    let head = Module { file: &file, path: module(&weights.head) };
+    let (bias, columns) = pack_lstm(cell, &Module { file: &file, path: &weights.prefix })?;
+    let head = Module { file: &file, path: &weights.head };
     let head = cell.out.map(|out| pack_head(cell.hidden, out, &head)).transpose()?;
     Ok((bias, columns, head))
-}
-
-/// A module's path without the dot that may end it.
-fn module(path: &str) -> &str {
-    path.strip_suffix('.').unwrap_or(path)
 }
 
 /// What `LstmWeights::pack` of the library would write.
@@ -188,7 +183,8 @@ struct Module<'a, 'f> {
 
 impl Module<'_, '_> {
     fn key(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+        let dot = if self.path.is_empty() || self.path.ends_with('.') { "" } else { "." };
+        format!("{}{dot}{name}", self.path)
     }
 
     fn has(&self, name: &str) -> bool {

@@ -5,18 +5,6 @@ use quote::{format_ident, quote};
 
 use crate::validate::Cell;
 
-/// Types whose short names a user may have given to something else.
-struct Primitives {
-    float: TokenStream,
-    size: TokenStream,
-}
-
-impl Primitives {
-    fn new() -> Self {
-        Self { float: quote!(::core::primitive::f32), size: quote!(::core::primitive::usize) }
-    }
-}
-
 /// `baked` is the library's cell as a constant expression, if the cell has weights.
 pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     let Cell { library, attributes, visibility, name, input, hidden, out, dtype, bias, weights: source } = cell;
@@ -43,7 +31,8 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     let state_type = quote!(#library::State<#hidden, { #library::layout::padded(#hidden) }>);
     let (weights, isa, error) = (quote!(#library::LstmWeights<'_>), quote!(#library::Isa), quote!(#library::Error));
 
-    let Primitives { float, size } = Primitives::new();
+    // A user's type may have the short name.
+    let (float, size) = (quote!(::core::primitive::f32), quote!(::core::primitive::usize));
     // What keeps the struct keeps the rest of it.
     let cfg: Vec<_> = attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).collect();
     let about = format!(
@@ -233,7 +222,7 @@ fn baked_methods(file: &str, cell: &TokenStream, isa: &TokenStream, error: &Toke
 
 /// What a cell with a linear head to `out` outputs has besides.
 fn output_methods(input: usize, out: usize, state: &Ident, error: &TokenStream) -> TokenStream {
-    let Primitives { float, size } = Primitives::new();
+    let (float, size) = (quote!(::core::primitive::f32), quote!(::core::primitive::usize));
     let about_step = format!(" `step`, then the outputs y = W h + b of the new h (\\[{out}\\]).");
     quote! {
         /// The number of outputs.

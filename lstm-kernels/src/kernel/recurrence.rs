@@ -25,10 +25,14 @@ pub(crate) struct Sized<'a, E: Element, const T: usize, const N: usize, const X:
     pub(crate) Recurrence<'a, E>,
 );
 
-/// How many streams of a small layer go together: as many as in `step_batch` up to 5 lines. (Beyond, four gain little: they
-/// are not worth the functions.)
+/// How many streams of a small layer go together: as many as in `step_batch` up to 5 lines (beyond, four gain little: they
+/// are not worth the functions), and none where small layers go the way of all others.
 pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
-    if lines <= 5 { super::streams::<S, E>(lines, 0) } else { 1 }
+    match lines {
+        _ if S::ACCUMULATORS < 4 || size_of::<E>() < 4 => 0,
+        0..=5 => super::streams::<S, E>(lines, 0),
+        _ => 1,
+    }
 }
 
 /// A layer without projection, and streams that lie beside each other.

@@ -26,7 +26,7 @@ use core::ops::RangeInclusive;
 
 use half::{bf16, f16};
 
-use super::config::Dtype;
+use super::config::{Dtype, LstmConfig};
 use crate::dense::Dense;
 use crate::element::Element;
 use crate::error::Error;
@@ -83,11 +83,16 @@ mod small;
 
 impl Layer {
     /// Checks and packs weights.
-    pub(crate) fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool, dtype: Dtype) -> Result<Self, Error> {
+    pub(crate) fn new(
+        weights: &LstmWeights<'_>,
+        sizes: Sizes,
+        LstmConfig { bias, dtype, .. }: LstmConfig,
+        token: Token,
+    ) -> Result<Self, Error> {
         Ok(match dtype {
-            Dtype::F32 => Self::F32(Packed::new(weights, sizes, has_bias)?),
-            Dtype::F16 => Self::F16(Packed::new(weights, sizes, has_bias)?),
-            Dtype::Bf16 => Self::Bf16(Packed::new(weights, sizes, has_bias)?),
+            Dtype::F32 => Self::F32(Packed::new(weights, sizes, bias, token)?),
+            Dtype::F16 => Self::F16(Packed::new(weights, sizes, bias, token)?),
+            Dtype::Bf16 => Self::Bf16(Packed::new(weights, sizes, bias, token)?),
         })
     }
 
@@ -110,7 +115,7 @@ impl Layer {
 }
 
 impl<E: Element> Packed<E> {
-    fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool) -> Result<Self, Error> {
+    fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool, token: Token) -> Result<Self, Error> {
         weights.check::<E>(sizes, has_bias)?;
         let lines = layout::lines(sizes.hidden);
         let packed_columns = layout::packed(E::FORM, sizes.input) + layout::packed(E::FORM, sizes.output());
@@ -120,7 +125,8 @@ impl<E: Element> Packed<E> {
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let (form, hidden) = (E::FORM, sizes.hidden);
         let groups = (lines - layout::last_group(form, hidden)) / layout::group_lines(form, hidden) + 1;
-        let small = size_of::<E>() == 4 && groups == 1 && projection.is_none() && sizes.input <= BLOCK;
+        let plain = groups == 1 && projection.is_none() && sizes.input <= BLOCK;
+        let small = plain && size_of::<E>() == 4 && !matches!(token, Token::Scalar(_));
         Ok(Self { sizes, bias, columns, packed_columns, groups, projection, small })
     }
 

@@ -102,7 +102,7 @@ impl Lstm {
             return Err(Error::WrongLayers { expected: config.cells(), found: weights.len() });
         }
         let sizes = |cell: usize| config.sizes(cell / config.directions());
-        let layer = |(cell, weights)| Layer::new(weights, sizes(cell), config.bias, config.dtype);
+        let layer = |(cell, weights)| Layer::new(weights, sizes(cell), config, token);
         let layers = weights.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
         Ok(Self { config, token, layers, threads: 1 })
     }
@@ -188,7 +188,7 @@ impl Lstm {
 
     /// Whether all layers can take a time step of one stream by [`Layer::step`].
     fn is_small(&self) -> bool {
-        self.layers.iter().all(|layer| layer.is_small(self.token))
+        self.layers.iter().all(Layer::is_small)
     }
 
     fn check_states(&self, h: (&'static str, usize), c: (&'static str, usize), batch: usize) -> Result<(), Error> {

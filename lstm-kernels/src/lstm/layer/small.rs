@@ -1,5 +1,5 @@
-//! Small layers: of f32, of one group of lines, without projection, of up to 64 inputs. (Those of other elements gain nothing
-//! from being so: they are not worth the functions.)
+//! Small layers: of f32, of one group of lines, without projection, of up to 64 inputs, not on the scalar kernels. (Those of
+//! other elements gain nothing from being so: they are not worth the functions.)
 //!
 //! One function does all steps of a stream, or of four side by side where one does not keep the units busy
 //! ([`Sized`](recurrence::Sized)). A single step of one stream goes straight to it ([`Layer::step`]): what a pass prepares for
@@ -18,8 +18,8 @@ use crate::weights::Sizes;
 
 impl Layer {
     /// Whether [`step`](Self::step) can be used.
-    pub(crate) fn is_small(&self, token: Token) -> bool {
-        with!(self, layer => layer.small) && !matches!(token, Token::Scalar(_))
+    pub(crate) fn is_small(&self) -> bool {
+        with!(self, layer => layer.small)
     }
 
     /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding.
@@ -54,10 +54,10 @@ impl<E: Element> On<'_, E> {
     /// All steps of one stream after another, or of four where that is faster, if the layer is small.
     #[inline(always)]
     pub(super) fn small<S: Simd>(&mut self, simd: S) -> bool {
-        if const { S::ACCUMULATORS < 4 } || !self.layer.small {
+        let most = recurrence::streams::<S, E>(self.layer.bias.len());
+        if most == 0 || !self.layer.small {
             return false;
         }
-        let most = recurrence::streams::<S, E>(self.layer.bias.len());
         let (mut first, batch) = (0, self.pass.batch);
         while first < batch {
             let count = if batch - first < most { 1 } else { most };
@@ -126,7 +126,7 @@ impl<E: Element> Packed<E> {
             ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
                 match (streams, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
                     $( ($count, $lines, $x, $h) => {
-                        if const { size_of::<E>() == 4 && $count <= recurrence::streams::<S, E>($lines) } {
+                        if const { $count <= recurrence::streams::<S, E>($lines) } {
                             simd.enter(recurrence::Sized::<E, $count, $lines, $x, $h>(steps));
                         }
                     } )*
