@@ -85,7 +85,12 @@ pub const fn lines(hidden: usize) -> usize {
 
 /// Lines of the last group (the only one, if there are at most 12).
 pub const fn last_group(form: Form, hidden: usize) -> usize {
-    let (mut last, group) = (lines(hidden), group_lines(form, hidden));
+    last_of(hidden, group_lines(form, hidden))
+}
+
+/// Lines of the last group behind groups of `group` lines.
+pub(crate) const fn last_of(hidden: usize, group: usize) -> usize {
+    let mut last = lines(hidden);
     if last > MAX_LINES {
         while last >= 2 * group || last > MAX_LINES {
             last -= group;
@@ -116,24 +121,31 @@ pub(crate) fn place(
 ) -> (usize, usize, usize) {
     let (x, h) = (packed(form, input), packed(form, output));
     let (first, column) = if column < input { (0, column) } else { (x, column - input) };
-    let (line, lane) = place_among(form, x + h, hidden, first + column / form.share, gate, unit);
+    let group = group_lines(form, hidden);
+    let (line, lane) = place_among(group, x + h, hidden, first + column / form.share, gate, unit);
     (line, column % form.share, lane)
 }
 
-/// The place of a bias, packed as a tensor of one column: `(line, lane)`.
-pub(crate) fn place_of_bias(form: Form, hidden: usize, gate: usize, unit: usize) -> (usize, usize) {
-    place_among(form, 1, hidden, 0, gate, unit)
+/// The place of a bias, packed as a tensor of one column, which is the same however it is cut: `(line, lane)`.
+pub(crate) fn place_of_bias(hidden: usize, gate: usize, unit: usize) -> (usize, usize) {
+    place_in_column(lines(hidden), gate, unit)
 }
 
-/// The place in a tensor of `columns` packed columns.
-fn place_among(form: Form, columns: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
-    let last_units = last_group(form, hidden) * 4;
-    let full_units = padded(hidden) - last_units;
-    let full_lines = group_lines(form, hidden);
-    let group = if unit < full_units { unit / (full_lines * 4) } else { full_units / (full_lines * 4) };
-    let lines = if unit < full_units { full_lines } else { last_units / 4 };
-    let (line, lane) = place_in_column(lines, gate, unit - group * full_lines * 4);
-    (group * full_lines * columns + column * lines + line, lane)
+/// The place in a tensor of `columns` packed columns, in groups of `group` lines: `(line, lane)`.
+pub(crate) fn place_among(
+    group: usize,
+    columns: usize,
+    hidden: usize,
+    column: usize,
+    gate: usize,
+    unit: usize,
+) -> (usize, usize) {
+    let last = last_of(hidden, group);
+    let full_units = padded(hidden) - 4 * last;
+    let (before, lines) =
+        if unit < full_units { (unit / (4 * group), group) } else { (full_units / (4 * group), last) };
+    let (line, lane) = place_in_column(lines, gate, unit - before * 4 * group);
+    (before * group * columns + column * lines + line, lane)
 }
 
 /// The place of a unit's gate in one column of a group of `lines` lines.

@@ -75,7 +75,7 @@ fn pack_lstm(cell: &Cell, module: &Module<'_, '_>) -> Result<(Lines, Vec<u8>)> {
         for unit in 0..hidden {
             let row = gate * hidden + unit;
             if let Some([ih, hh]) = &model.bias {
-                let (line, lane) = place_of_bias(form, hidden, gate, unit);
+                let (line, lane) = place_of_bias(hidden, gate, unit);
                 bias[line][lane] = scale(gate) * (ih[row] + hh[row]);
             }
             let x = &model.weight_ih[row * input..][..input];

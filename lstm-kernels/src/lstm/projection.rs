@@ -42,7 +42,7 @@ impl<'a> Projection<'a> {
     /// The sum of a row's gate and unit.
     pub fn sum(&self, row: usize, gate: usize, unit: usize) -> f32 {
         let hidden = self.lstm.config.hidden_size;
-        let (line, lane) = layout::place_of_bias(layout::F32, hidden, gate, unit);
+        let (line, lane) = layout::place_of_bias(hidden, gate, unit);
         self.z[row * layout::lines(hidden) + line].0[lane] / layout::scale(gate)
     }
 }

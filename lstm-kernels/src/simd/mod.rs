@@ -21,6 +21,16 @@ use crate::isa::Token;
 /// enough that no product in the kernel becomes subnormal.
 pub(crate) const TINY: f32 = f32::from_bits((127 - 60) << 23); // 2^-60
 
+/// Asks for data to be brought to the L2 cache, where there is a stable instruction for it.
+#[cfg(feature = "alloc")]
+#[inline(always)]
+pub(crate) fn prefetch(data: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    x86::prefetch(data);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = data;
+}
+
 /// One instruction set, given as the token that proves it.
 pub trait Simd: Copy {
     /// 16 lanes.

@@ -42,7 +42,7 @@ impl<E: Element> Op for OneStep<'_, E> {
     fn run<S: Simd>(self, simd: S) {
         let Self { layer, x, h, c, out } = self;
         let Packed { sizes: Sizes { input, hidden, .. }, ref bias, .. } = *layer;
-        let (_, _, w_ih, w_hh) = layer.group(0);
+        let (w_ih, w_hh) = layer.tensors();
         let (x_stride, out_row, out_stride, times, reverse) = (input, hidden, hidden, 0..1, false);
         let step =
             Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, times, reverse };
@@ -96,7 +96,7 @@ impl<E: Element> On<'_, E> {
         }
         let (layer, pass) = (self.layer, &mut self.pass);
         let (sizes, padded) = (layer.sizes, layout::padded(layer.sizes.hidden));
-        let (_, _, w_ih, w_hh) = layer.group(0);
+        let (w_ih, w_hh) = layer.tensors();
         let steps = Recurrence::<E> {
             w_ih,
             w_hh,
