@@ -90,7 +90,8 @@ impl<
         let choice = Choice::Token(token);
         let mut cell = Ok(Self { bias: [Line::ZERO; LINES], columns: [E::ZERO; LEN], head: D::ZERO, choice });
         if let Ok(cell) = &mut cell {
-            cell.pack(weights);
+            weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
+            cell.head.pack(weights);
         }
         cell
     }
@@ -126,15 +127,9 @@ impl<
             (&raw mut (*fields).choice).write(Choice::Token(token));
             cell.assume_init()
         };
-        cell.pack(weights);
+        weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
+        cell.head.pack(weights);
         Ok(cell)
-    }
-
-    /// Writes checked weights into a cell of zeros.
-    fn pack(&mut self, weights: &LstmWeights<'_>) {
-        let place = |column, gate, unit| layout::place(E::FORM, [I, H], H, column, gate, unit);
-        weights.pack::<E>(Self::SIZES, &mut self.bias, &mut self.columns, place);
-        self.head.pack(weights);
     }
 
     /// The same cell on a given instruction set.

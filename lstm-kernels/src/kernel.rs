@@ -63,7 +63,7 @@ use core::array::from_mut;
 use core::hint::black_box;
 
 use crate::element::Element;
-use crate::layout::{Line, group_lines, packed};
+use crate::layout::{Line, packed};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::F16Simd;
 use crate::simd::{Op, Section, Simd, Vector};
@@ -134,7 +134,7 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
     S: Simd,
     E: Element,
 {
-    if const { HP > LAST * 4 && group_lines(E::FORM, H) == 4 } {
+    if const { HP > LAST * 4 && E::FORM.group == 4 } {
         return groups::<S, E, I, H, HP, LAST, 4, T>(simd, weights, x, states);
     }
     if const { HP > LAST * 4 } {
@@ -142,7 +142,8 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
     }
     // One group: nothing reads h after its sums, so the new h may overwrite it at once.
     let h = states.each_ref().map(State::h);
-    let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, weights.columns, x, h);
+    let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
+    let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h);
     for t in 0..T {
         let (h, c) = states[t].lanes_mut();
         activate_small::<S, LAST, T>(simd, &z[t], h, c);
@@ -160,29 +161,42 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     S: Simd,
     E: Element,
 {
-    let (bias, last_bias) = weights.bias.split_at(weights.bias.len() - LAST);
-    let columns = weights.columns.len() / weights.bias.len();
-    let (full, last) = weights.columns.split_at(weights.columns.len() - columns * LAST);
+    let Weights { bias, columns } = weights;
+    let packed = const { [packed(E::FORM, I), packed(E::FORM, H)] };
     let mut next = [[0.0; HP]; T];
-    let count = bias.len() / G;
+    macro_rules! sums {
+        ($lines:ident, $n:expr) => {{
+            let (w_ih, w_hh) = group(columns, packed, bias.len(), $n * G, $lines);
+            let h = states.each_ref().map(State::h);
+            sums::<S, E, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, x, h)
+        }};
+    }
+    macro_rules! gates {
+        ($lines:ident, $n:expr, $z:expr) => {
+            for t in 0..T {
+                let (c, first) = (states[t].lanes_mut().1, $n * G * 4);
+                activate::<S, $lines, false>(simd, &$z[t], &mut next[t][first..], &mut c[first..]);
+            }
+        };
+    }
+    // Pairs of groups, single ones, the last one.
+    let count = (bias.len() - LAST) / G;
+    let pairs = if const { T == 1 && G == 4 } { count / 2 } else { 0 };
+    let rounds = count - pairs + 1;
     let backwards = states[0].turn();
-    for n in 0..=count {
-        let n = if backwards { count - n } else { n };
-        let first = n * G * 4;
-        let h = states.each_ref().map(State::h);
-        if n < count {
-            let (bias, group) = (&bias[n * G..][..G], &full[n * columns * G..][..columns * G]);
-            let z = sums::<S, E, I, H, G, T>(simd, bias, group, x, h);
-            for t in 0..T {
-                let c = &mut states[t].lanes_mut().1[first..];
-                activate::<S, G, false>(simd, &z[t], &mut next[t][first..], c);
-            }
+    for n in 0..rounds {
+        let n = if backwards { rounds - 1 - n } else { n };
+        if n < pairs {
+            let (a, b) = if backwards { (2 * n + 1, 2 * n) } else { (2 * n, 2 * n + 1) };
+            let (z_a, z_b) = (sums!(G, a), sums!(G, b));
+            gates!(G, a, z_a);
+            gates!(G, b, z_b);
+        } else if n + 1 < rounds {
+            let z = sums!(G, pairs + n);
+            gates!(G, pairs + n, z);
         } else {
-            let z = sums::<S, E, I, H, LAST, T>(simd, last_bias, last, x, h);
-            for t in 0..T {
-                let c = &mut states[t].lanes_mut().1[first..];
-                activate::<S, LAST, false>(simd, &z[t], &mut next[t][first..], c);
-            }
+            let z = sums!(LAST, count);
+            gates!(LAST, count, z);
         }
     }
     for t in 0..T {
@@ -190,17 +204,24 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     }
 }
 
+/// x's columns and h's of a group: of `columns`, `packed` of either and `all` lines each, the `lines` lines from `first` on.
+#[inline(always)]
+pub(crate) fn group<L>(columns: &[L], packed: [usize; 2], all: usize, first: usize, lines: usize) -> (&[L], &[L]) {
+    let (w_ih, w_hh) = columns.split_at(packed[0] * all);
+    (&w_ih[packed[0] * first..][..packed[0] * lines], &w_hh[packed[1] * first..][..packed[1] * lines])
+}
+
 /// The pre-activations of one group of `R` lines, for `T` streams.
 #[inline(always)]
 fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, const T: usize>(
     simd: S,
     bias: &[Line],
-    columns: &[E::Line],
+    w_ih: &[E::Line],
+    w_hh: &[E::Line],
     x: [&[f32; I]; T],
     h: [&[f32; H]; T],
 ) -> [[S::Row; R]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); R]; T];
-    let (w_ih, w_hh) = columns.split_at(packed(E::FORM, I) * R);
     if const { chains(H, R) * R * T <= S::ACCUMULATORS } {
         Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
         return out;

@@ -2,7 +2,7 @@
 
 use crate::element::Element;
 use crate::error::Error;
-use crate::layout::{GATES, Line, place_in_head, place_of_bias, place_of_head_bias, scale};
+use crate::layout::{GATES, Line, place, place_in_head, place_of_bias, place_of_head_bias, scale};
 
 /// The weights of one LSTM cell, or of one layer and direction of an LSTM: a view, checked when a cell is made
 /// from it.
@@ -233,15 +233,8 @@ impl<'a> LstmWeights<'a> {
         self.weight_hr.unwrap_or_default()
     }
 
-    /// Writes checked weights to their places in `bias` and `columns`, which must be zero where no weight goes. `place` says
-    /// where in `columns` the weight from a column, of x and then of h, to a gate and unit is: line, part and lane.
-    pub(crate) fn pack<E: Element>(
-        &self,
-        sizes: Sizes,
-        bias: &mut [Line],
-        columns: &mut [E::Line],
-        place: impl Fn(usize, usize, usize) -> (usize, usize, usize),
-    ) {
+    /// Writes checked weights to their places in `bias` and `columns`, which must be zero where no weight goes.
+    pub(crate) fn pack<E: Element>(&self, sizes: Sizes, bias: &mut [Line], columns: &mut [E::Line]) {
         for gate in 0..GATES {
             for unit in 0..sizes.hidden {
                 if let Some([bias_ih, bias_hh]) = self.bias(sizes.hidden, gate, unit) {
@@ -250,7 +243,8 @@ impl<'a> LstmWeights<'a> {
                 }
                 for column in 0..sizes.columns() {
                     let weight = self.weight(sizes, gate, unit, column);
-                    let (line, part, lane) = place(column, gate, unit);
+                    let parts = [sizes.input, sizes.output()];
+                    let (line, part, lane) = place(E::FORM, parts, sizes.hidden, column, gate, unit);
                     E::put(&mut columns[line], part, lane, scale(gate) * weight);
                 }
             }

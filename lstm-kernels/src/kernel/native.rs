@@ -19,8 +19,8 @@
 //! they are in any arithmetic in f16.
 
 use crate::element::F16Line;
-use crate::kernel::activate;
-use crate::layout::{F16, Line, group_lines};
+use crate::kernel::{activate, group};
+use crate::layout::{F16, Line};
 use crate::simd::{F16Simd, Vector};
 use crate::state::State;
 
@@ -30,8 +30,8 @@ const CHAIN: usize = 8;
 /// The high half of a pair of lines that has no second one.
 const NONE: F16Line = F16Line([0; 16]);
 
-/// Lines in each group but the last: those of [`F16`] in layers of every size.
-const G: usize = group_lines(F16, 1);
+/// Lines in each group but the last.
+const G: usize = F16.group;
 
 /// One step of `T` streams, as [`step`](super::step).
 #[inline(always)]
@@ -44,32 +44,29 @@ pub(super) fn step<S, const I: usize, const H: usize, const HP: usize, const LAS
 ) where
     S: F16Simd,
 {
-    const { assert!(group_lines(F16, H) == G) };
     let (mut xs, mut hs) = ([[0; I]; T], [[0; H]; T]);
     for t in 0..T {
         twice(simd, x[t], &mut xs[t]);
         twice(simd, states[t].h(), &mut hs[t]);
     }
-    let (bias, last_bias) = bias.split_at(bias.len() - LAST);
-    let (full, last) = columns.split_at(columns.len() - (I + H) * LAST);
-    let count = bias.len() / G;
+    macro_rules! group {
+        ($lines:ident, $n:expr) => {
+            let (w_ih, w_hh) = group(columns, [I, H], bias.len(), $n * G, $lines);
+            let z = sums::<S, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, &xs, &hs);
+            for t in 0..T {
+                let ((h, c), first) = (states[t].lanes_mut(), $n * G * 4);
+                activate::<S, $lines, false>(simd, &z[t], &mut h[first..], &mut c[first..]);
+            }
+        };
+    }
+    let count = (bias.len() - LAST) / G;
     let backwards = states[0].turn();
     for n in 0..=count {
         let n = if backwards { count - n } else { n };
-        let first = n * G * 4;
         if n < count {
-            let (bias, group) = (&bias[n * G..][..G], &full[n * (I + H) * G..][..(I + H) * G]);
-            let z = sums::<S, I, H, G, T>(simd, bias, group, &xs, &hs);
-            for t in 0..T {
-                let (h, c) = states[t].lanes_mut();
-                activate::<S, G, false>(simd, &z[t], &mut h[first..], &mut c[first..]);
-            }
+            group!(G, n);
         } else {
-            let z = sums::<S, I, H, LAST, T>(simd, last_bias, last, &xs, &hs);
-            for t in 0..T {
-                let (h, c) = states[t].lanes_mut();
-                activate::<S, LAST, false>(simd, &z[t], &mut h[first..], &mut c[first..]);
-            }
+            group!(LAST, count);
         }
     }
 }
@@ -93,11 +90,11 @@ pub(crate) fn twice<S: F16Simd>(simd: S, inputs: &[f32], pairs: &mut [u32]) {
 fn sums<S: F16Simd, const I: usize, const H: usize, const R: usize, const T: usize>(
     simd: S,
     bias: &[Line],
-    columns: &[F16Line],
+    w_ih: &[F16Line],
+    w_hh: &[F16Line],
     x: &[[u32; I]; T],
     h: &[[u32; H]; T],
 ) -> [[S::Row; R]; T] {
-    let (w_ih, w_hh) = columns.split_at(I * R);
     let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
     each_of_4!(t < T => { (xs[t], hs[t]) = (&x[t], &h[t]); });
     let mut out = [[<S::Row as Vector<S, 16>>::splat(simd, 0.0); R]; T];

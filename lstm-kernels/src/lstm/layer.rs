@@ -32,7 +32,7 @@ use crate::element::Element;
 use crate::error::Error;
 use crate::isa::Token;
 use crate::kernel::recurrence::{self, OfGroup};
-use crate::kernel::{Activate, BLOCK};
+use crate::kernel::{Activate, BLOCK, group};
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch, prefetch};
@@ -62,7 +62,7 @@ pub(crate) enum Layer {
 pub(crate) struct Packed<E: Element> {
     sizes: Sizes,
     bias: Vec<Line>,
-    /// x's columns and then h's, see [`place`].
+    /// x's columns and then h's.
     columns: Vec<E::Line>,
     /// Where h's begin, and the groups of either. (To count these takes as long as some of the steps.)
     x_lines: usize,
@@ -125,9 +125,9 @@ impl<E: Element> Packed<E> {
         let mut bias = alloc::vec![Line::ZERO; lines];
         let [x_lines, h_lines] = packed_columns::<E>(sizes).map(|columns| columns * lines);
         let mut columns = alloc::vec![E::ZERO; x_lines + h_lines];
-        weights.pack::<E>(sizes, &mut bias, &mut columns, |column, gate, unit| place::<E>(sizes, column, gate, unit));
+        weights.pack::<E>(sizes, &mut bias, &mut columns);
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
-        let groups = (lines - layout::last_of(sizes.hidden, group_lines::<E>())) / group_lines::<E>() + 1;
+        let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let plain = groups == 1 && projection.is_none() && sizes.input <= BLOCK;
         let small = plain && size_of::<E>() == 4 && !matches!(token, Token::Scalar(_));
         Ok(Self { sizes, bias, columns, x_lines, groups, projection, small })
@@ -172,36 +172,17 @@ impl<E: Element> Packed<E> {
 
     /// A group: the number of lines, the first line in a row, x's columns and h's columns.
     fn group(&self, n: usize) -> (usize, usize, &[E::Line], &[E::Line]) {
-        let first = n * group_lines::<E>();
-        let lines = if n + 1 < self.groups { group_lines::<E>() } else { self.bias.len() - first };
-        let [x, h] = packed_columns::<E>(self.sizes);
-        let (w_ih, w_hh) = self.tensors();
-        (lines, first, &w_ih[x * first..][..x * lines], &w_hh[h * first..][..h * lines])
+        let first = n * E::FORM.group;
+        let lines = if n + 1 < self.groups { E::FORM.group } else { self.bias.len() - first };
+        let packed = packed_columns::<E>(self.sizes);
+        let (w_ih, w_hh) = group(&self.columns, packed, self.bias.len(), first, lines);
+        (lines, first, w_ih, w_hh)
     }
-}
-
-/// Lines in each group but the last: 256 bytes.
-const fn group_lines<E: Element>() -> usize {
-    256 / size_of::<E::Line>()
 }
 
 /// Packed columns of x and of h.
 const fn packed_columns<E: Element>(sizes: Sizes) -> [usize; 2] {
     [layout::packed(E::FORM, sizes.input), layout::packed(E::FORM, sizes.output())]
-}
-
-/// The place of the weight from a column, of x and then of h, to a unit's gate: the line, which of the columns that share
-/// it, and the lane. As in a cell ([`layout`]), but x's columns are a tensor of their own, for they are read at another
-/// time: so h's are read without gaps ((128, 128) 8 % and (256, 256) 6 % faster).
-fn place<E: Element>(sizes: Sizes, column: usize, gate: usize, unit: usize) -> (usize, usize, usize) {
-    let [x, h] = packed_columns::<E>(sizes);
-    let (start, columns, column) = match column.checked_sub(sizes.input) {
-        None => (0, x, column),
-        Some(column) => (x * layout::lines(sizes.hidden), h, column),
-    };
-    let share = E::FORM.share;
-    let (line, lane) = layout::place_among(group_lines::<E>(), columns, sizes.hidden, column / share, gate, unit);
-    (start + line, column % share, lane)
 }
 
 /// One pass over a sequence.
