@@ -29,7 +29,7 @@ fn the_grid_covers_every_residue_and_both_sides_of_every_boundary() {
     for residue in 0..16 {
         assert!(GRID.iter().any(|shape| shape.hidden % 16 == residue), "no H = {residue} mod 16");
     }
-    // A line of the packed tensor holds four units; 12 lines make the largest group, 8 a full one.
+    // A line of the packed tensor holds four units; 12 lines make the largest group, 4 a full one.
     for line in (1..=12).chain([13, 14, 15, 16, 17, 20]) {
         assert!(has(4 * line) && has(4 * line + 1), "one of H = {}, {} is missing", 4 * line, 4 * line + 1);
     }
@@ -40,7 +40,7 @@ fn the_grid_covers_every_residue_and_both_sides_of_every_boundary() {
     for (input, hidden) in [(1, 1), (70, 70), (10, 20), (128, 128), (256, 256)] {
         assert!(Shape::find(input, hidden, true).is_some(), "({input}, {hidden}) is missing");
     }
-    // Groups of 8 lines with a last one of fewer: 45 lines.
+    // Pairs of groups and a last one of 5 lines.
     assert!(Shape::find(1, 180, true).is_some(), "(1, 180) is missing");
     for dtype in [Dtype::F16, Dtype::Bf16] {
         let count = GRID.iter().filter(|shape| shape.dtype == dtype).count();

@@ -33,6 +33,11 @@
 //! **Turning round.** A layer that a cache does not hold whole is read group by group, forwards in one step and backwards
 //! in the next: what was read last is still there. The groups do not depend on each other, so the bits stay.
 //!
+//! **Pairs.** The gates of a group of 4 lines are one long chain, behind which the processor's window holds only a part of
+//! the next group's loads. So two groups of sums come before the gates of both: (128, 128) 2,400 to 2,150 ns on Zen 5, (1, 128)
+//! 1,500 to 1,300; three or four the same, with AVX2 no difference. ([`recurrence`] has a function for each group instead;
+//! there pairs lose.)
+//!
 //! **What a small step waits for** (AVX-512, (10, 20), 195 cycles): h through memory into broadcasts 15, its FMAs 50
 //! (two a cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. Hence what
 //! shortens this chain pays: Estrin's scheme and a square that does not wait for the clamp (89 to 80 ns), loops written
@@ -41,7 +46,8 @@
 //!
 //! The figures in these files are those of a Sapphire Rapids Xeon, unless they, or their file, say Zen 5. There the units are
 //! what a small step waits for: from (1, 20) on two streams in turn take as long as one after the other. Its L2 cache gives a
-//! line every 1.4 cycles where the weights are 56 to 320 KiB, every 1.07 at 512 KiB.
+//! line every 1.33 cycles where 56 to 400 KiB are read again and again, every 1.02 from there to 700 KiB (of any kind, in any
+//! pages; the rate changes 20 us after the amount), and every 1.7 to 2 where pieces of 64 KiB or less have gaps of a page or more.
 //!
 //! **Tried and lost.**
 //! - Saturation by a compare and a mask instead of min and max: 2 ns slower.
@@ -52,7 +58,8 @@
 //!   149 to 154. The same behind the columns of those 16 for all units, on Zen 5: (1, 32) 58 to 54, (1, 40) the same, (16, 32)
 //!   5 % slower.
 //! - Inputs broadcast from a register.
-//! - Groups of 8 lines for (128, 128): on Zen 5 16 % faster with AVX-512, 20 % slower with AVX2, and the layout is one for both.
+//! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4 % slower;
+//!   with AVX2, which passes over each half of a group apart, 10 to 25 % slower up to (256, 256).
 //! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.
 //! - Tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block: each the same time.
 //!

@@ -8,8 +8,8 @@
 //! steps.
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with both chains
-//! in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple of 4 KiB, both
-//! halves of a group of 8 lines before the next 64 columns, the first chain's sums through memory: each the same time.
+//! in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple of 4 KiB, the
+//! first chain's sums through memory: each the same time.
 //! Prefetching the next block, a part in each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it
 //! would be 3 % faster.
 
