@@ -161,14 +161,6 @@ impl<E: Element> Packed<E> {
         if backwards { self.groups - 1 - n } else { n }
     }
 
-    /// The part of what will be read `soon`, after the last group, that is asked for before the `n`-th one on the way: shares
-    /// of it before those of the last quarter, so that it is not pushed out by what comes first.
-    fn share<'s>(&self, n: usize, soon: &'s [f32]) -> &'s [f32] {
-        let asking = self.groups.div_ceil(4);
-        let Some(n) = (n + asking).checked_sub(self.groups).filter(|_| !soon.is_empty()) else { return &[] };
-        soon.chunks(soon.len().div_ceil(asking)).nth(n).unwrap_or_default()
-    }
-
     /// x's columns and h's columns.
     fn tensors(&self) -> (&[E::Line], &[E::Line]) {
         self.columns.split_at(self.x_lines)
@@ -187,6 +179,14 @@ impl<E: Element> Packed<E> {
         let (w_ih, w_hh) = group(&self.columns, packed, self.bias.len(), first, lines);
         (lines, first, w_ih, w_hh)
     }
+}
+
+/// The part of what will be read `soon`, after the last of some groups, that is asked for before the `n`-th one on the way:
+/// shares of it before those of the last quarter, so that it is not pushed out by what comes first.
+fn share(soon: &[f32], n: usize, groups: usize) -> &[f32] {
+    let asking = groups.div_ceil(4);
+    let Some(n) = (n + asking).checked_sub(groups).filter(|_| !soon.is_empty()) else { return &[] };
+    soon.chunks(soon.len().div_ceil(asking)).nth(n).unwrap_or_default()
 }
 
 /// Packed columns of x and of h.
@@ -308,7 +308,7 @@ impl<E: Element> On<'_, E> {
                 self.input_part(simd, first, 1);
             }
             for group in 0..layer.groups {
-                prefetch(layer.share(group, soon));
+                prefetch(share(soon, group, layer.groups));
                 let group = layer.in_turn(group, backwards);
                 let (group_lines, line, _, w_hh) = layer.group(group);
                 let h = Rows { data: self.pass.h, stride: h_stride, len: output };
@@ -366,5 +366,23 @@ impl<E: Element> On<'_, E> {
             enter!(4 5 6 7 8 9 10 11 12);
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn the_shares_are_all_that_will_be_read() {
+        let soon = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        for groups in 1..40 {
+            for len in 0..=soon.len() {
+                let shares: alloc::vec::Vec<f32> =
+                    (0..groups).flat_map(|n| share(&soon[..len], n, groups)).copied().collect();
+                assert_eq!(shares, soon[..len], "{groups} groups");
+            }
+            assert!(groups < 4 || share(&soon, groups / 2, groups).is_empty(), "{groups} groups: too soon");
+        }
     }
 }
