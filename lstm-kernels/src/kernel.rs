@@ -117,7 +117,7 @@ use gates::{activate, activate_small};
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
     /// A column of lines.
     pub(crate) bias: &'a [Line],
-    /// Group by group: a column of lines for each input, then one for each unit.
+    /// x's columns, group by group, and then h's: see [`group`].
     pub(crate) columns: &'a [E::Line],
 }
 
