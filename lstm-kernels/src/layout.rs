@@ -23,8 +23,9 @@
 //! stay in registers together, and the tensor is just column after column. Larger layers are cut into *groups* of 256
 //! bytes, 4 lines (16 units) or of f16 8, each stored whole before the next one; the last group has the rest, up to 12 lines.
 //! x's columns of all groups come before h's, for a layer of a sequence reads them at another time, and h's then without gaps
-//! ((128, 128) 8 % and (256, 256) 6 % faster on Zen 5). A cell, which reads a group of either in turn, does not lose: with AVX-512 the
-//! same within 4 %, with AVX2 up to 10 % faster.
+//! ((128, 128) 8 % and (256, 256) 6 % faster on Zen 5). A cell, which reads a group of either in turn, does not lose: with
+//! AVX-512 the same within 4 %, with AVX2 up to 10 % faster.
+//!
 //! Small groups leave more of the weights in the L1 cache from one step to the next, where these are a few times its size (4
 //! against 8 lines of f32: 980 against 1,110 ns at (64, 64)), and with AVX2, whose registers hold 4 lines, no part of a group
 //! is passed over (on Zen 5 (192, 192) 8.1 against 10 us).
@@ -115,23 +116,17 @@ pub(crate) fn place(
 ) -> (usize, usize, usize) {
     let (x, h) = (packed(form, input), packed(form, output));
     let (start, columns, column) = if column < input { (0, x, column) } else { (x * lines(hidden), h, column - input) };
-    let (line, lane) = place_among(form, columns, hidden, column / form.share, gate, unit);
-    (start + line, column % form.share, lane)
-}
-
-/// The place of a bias, packed as a tensor of one column, which is the same however it is cut: `(line, lane)`.
-pub(crate) fn place_of_bias(hidden: usize, gate: usize, unit: usize) -> (usize, usize) {
-    place_in_column(lines(hidden), gate, unit)
-}
-
-/// The place in a tensor of `columns` packed columns: `(line, lane)`.
-fn place_among(form: Form, columns: usize, hidden: usize, column: usize, gate: usize, unit: usize) -> (usize, usize) {
     let (group, last) = (form.group, last_group(form, hidden));
     let full_units = padded(hidden) - 4 * last;
     let (before, lines) =
         if unit < full_units { (unit / (4 * group), group) } else { (full_units / (4 * group), last) };
     let (line, lane) = place_in_column(lines, gate, unit - before * 4 * group);
-    (before * group * columns + column * lines + line, lane)
+    (start + before * group * columns + column / form.share * lines + line, column % form.share, lane)
+}
+
+/// The place of a bias, packed as a tensor of one column, which is the same however it is cut: `(line, lane)`.
+pub(crate) fn place_of_bias(hidden: usize, gate: usize, unit: usize) -> (usize, usize) {
+    place_in_column(lines(hidden), gate, unit)
 }
 
 /// The place of a unit's gate in one column of a group of `lines` lines.

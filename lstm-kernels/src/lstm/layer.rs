@@ -219,8 +219,15 @@ pub(crate) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
+    /// The time steps that follow the `done` ones, `most` or what is left: the first of them in time, and how many.
+    fn chunk(&self, done: usize, most: usize) -> (usize, usize) {
+        let left = self.active.len() - done;
+        let len = usize::min(most, left);
+        (if self.reverse { left - len } else { done }, len)
+    }
+
     /// x of some time steps, as far as it is worth to ask for it.
-    fn rows(&self, first: usize, len: usize, input: usize) -> &'a [f32] {
+    fn rows(&self, (first, len): (usize, usize), input: usize) -> &'a [f32] {
         let x = &self.x[first * self.batch * input..][..len * self.batch * input];
         &x[..usize::min(x.len(), SOON)]
     }
@@ -240,23 +247,22 @@ impl<E: Element> Op for On<'_, E> {
         if self.small(simd) {
             return;
         }
-        let (steps, chunk) = (self.pass.active.len(), self.layer.chunk(self.pass.batch));
-        let mut done = 0;
-        while done < steps {
-            let len = usize::min(chunk, steps - done);
-            let first = if self.pass.reverse { steps - done - len } else { done };
-            done += len;
+        let most = self.layer.chunk(self.pass.batch);
+        let (mut first, mut len) = self.pass.chunk(0, most);
+        let mut done = len;
+        while len > 0 {
             // Of a single row x's part would gain nothing from being ahead.
             let ahead = len * self.pass.batch > 1;
             if ahead {
                 self.input_part(simd, first, len);
             }
-            let next_len = usize::min(chunk, steps - done);
-            let next = if self.pass.reverse { steps - done - next_len } else { done };
+            let next = self.pass.chunk(done, most);
             for n in 0..len {
-                let soon = if n + 1 == len { self.pass.rows(next, next_len, self.layer.sizes.input) } else { &[] };
+                let soon = if n + 1 == len { self.pass.rows(next, self.layer.sizes.input) } else { &[] };
                 self.step(simd, first, if self.pass.reverse { len - 1 - n } else { n }, ahead, soon);
             }
+            (first, len) = next;
+            done += len;
         }
     }
 }
