@@ -7,7 +7,8 @@
 //!   from there as far as they fit and from the L3 for the rest. (The L1 is not split in this way, so a cell that turns
 //!   round over its weights can be a little faster where they are a few times the L1.) In a sequence the input
 //!   part of all steps is one matrix product, and only the recurrent weights are read at every step;
-//! - **latency**: the chain of operations from one h to the next, each waiting for the one before.
+//! - **latency**: the chain of operations from one h to the next, each waiting for the one before. A vector of units gets its
+//!   h at once, so the columns of these units, for their own gates, are a part of the chain, at the core's peak.
 
 use std::fs;
 
@@ -31,6 +32,8 @@ pub struct Limits {
     pub isa: &'static str,
     /// Cycles in a nanosecond.
     pub clock: f64,
+    /// f32 in a vector.
+    pub lanes: usize,
     /// Multiply-adds of f32 in a nanosecond.
     pub fma_per_ns: f64,
     /// Nanoseconds of one multiply-add in a chain.
@@ -78,6 +81,7 @@ impl Limits {
         Self {
             isa: width.name(),
             clock: clock(),
+            lanes: width.lanes(),
             fma_per_ns: width.fma_per_ns(),
             fma_latency: width.fma_latency(),
             div_latency: width.div_latency(),
@@ -89,15 +93,15 @@ impl Limits {
 
     /// One step of a cell.
     pub fn step(&self, input: usize, hidden: usize) -> Bound {
-        self.bound(operations(input, hidden), 16 * hidden * (input + hidden))
+        self.bound(hidden, operations(input, hidden), 16 * hidden * (input + hidden))
     }
 
     /// One step of `streams` sequences that advance together, when the input part of all steps is done at once.
     pub fn sequence(&self, input: usize, hidden: usize, streams: usize) -> Bound {
-        self.bound(operations(input, hidden) * streams, 16 * hidden * hidden)
+        self.bound(hidden, operations(input, hidden) * streams, 16 * hidden * hidden)
     }
 
-    fn bound(&self, operations: usize, bytes: usize) -> Bound {
+    fn bound(&self, hidden: usize, operations: usize, bytes: usize) -> Bound {
         let [l1, l2, l3] = self.bytes_per_ns;
         let bandwidth = if bytes <= self.caches[0] {
             bytes as f64 / l1
@@ -105,10 +109,12 @@ impl Limits {
             let inside = bytes.min(self.caches[1]);
             inside as f64 / l2 + (bytes - inside) as f64 / l3
         };
+        let units = hidden.min(self.lanes);
+        let chain = CHAIN_FMAS * self.fma_latency + CHAIN_DIVISIONS * self.div_latency + self.forward_latency;
         Bound {
             fma: operations as f64 / self.fma_per_ns,
             bandwidth,
-            latency: CHAIN_FMAS * self.fma_latency + CHAIN_DIVISIONS * self.div_latency + self.forward_latency,
+            latency: chain + (4 * units * units) as f64 / self.fma_per_ns,
         }
     }
 }

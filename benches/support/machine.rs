@@ -48,6 +48,18 @@ impl Width {
         }
     }
 
+    /// f32 in a vector.
+    pub fn lanes(self) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::V3(_) => 8,
+            #[cfg(target_arch = "x86_64")]
+            Self::V4(_) => 16,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(_) => 4,
+        }
+    }
+
     fn run<O: WithSimd>(self, op: O) -> O::Output {
         match self {
             #[cfg(target_arch = "x86_64")]
@@ -61,9 +73,8 @@ impl Width {
 
     /// Fused multiply-adds of f32 in a nanosecond: single ones, not vectors.
     pub fn fma_per_ns(self) -> f64 {
-        let mut lanes = 0;
-        let ns = time(BUDGET, || lanes = black_box(self.run(FmaThroughput))).low;
-        (ROUNDS * CHAINS * lanes) as f64 / ns
+        let ns = time(BUDGET, || _ = black_box(self.run(FmaThroughput))).low;
+        (ROUNDS * CHAINS * self.lanes()) as f64 / ns
     }
 
     /// The latency of one fused multiply-add, in nanoseconds.
@@ -121,11 +132,10 @@ const SUMS: usize = 8;
 struct FmaThroughput;
 
 impl WithSimd for FmaThroughput {
-    /// f32 in a vector.
-    type Output = usize;
+    type Output = Option<f32>;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> usize {
+    fn with_simd<S: Simd>(self, simd: S) -> Option<f32> {
         let factor = simd.splat_f32s(black_box(0.5));
         let mut sums = [simd.splat_f32s(black_box(1.0)); CHAINS];
         for _ in 0..ROUNDS {
@@ -134,8 +144,7 @@ impl WithSimd for FmaThroughput {
             }
         }
         let total = sums.into_iter().reduce(|a, b| simd.add_f32s(a, b));
-        black_box(total.map(|sum| simd.reduce_sum_f32s(sum)));
-        size_of::<S::f32s>() / size_of::<f32>()
+        total.map(|sum| simd.reduce_sum_f32s(sum))
     }
 }
 

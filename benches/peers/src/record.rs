@@ -48,6 +48,7 @@ pub struct Results {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Speeds {
     pub isa: String,
+    pub lanes: usize,
     pub fma_per_ns: f64,
     pub fma_latency_ns: f64,
     pub div_latency_ns: f64,
@@ -83,6 +84,7 @@ impl From<&Limits> for Speeds {
     fn from(limits: &Limits) -> Self {
         Self {
             isa: limits.isa.to_owned(),
+            lanes: limits.lanes,
             fma_per_ns: limits.fma_per_ns,
             fma_latency_ns: limits.fma_latency,
             div_latency_ns: limits.div_latency,
@@ -99,6 +101,7 @@ impl Speeds {
         Limits {
             isa: "",
             clock: 1.0,
+            lanes: self.lanes,
             fma_per_ns: self.fma_per_ns,
             fma_latency: self.fma_latency_ns,
             div_latency: self.div_latency_ns,
