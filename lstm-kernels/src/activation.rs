@@ -80,6 +80,8 @@ pub(crate) struct Quotient<V> {
     pub(crate) below: V,
 }
 
+/// x p / q of x, and p may be given halved. `FAST` is for who waits for the result: a square that does not wait for the clamp, an
+/// operation more where [`Simd::RANGE`] is false; the bits are the same.
 #[inline(always)]
 pub(crate) fn quotient<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,
@@ -120,6 +122,11 @@ impl<H, V: Split<H>> Split<Quotient<H>> for Quotient<V> {
     fn split(self) -> [Quotient<H>; 2] {
         let ([above_0, above_1], [below_0, below_1]) = (self.above.split(), self.below.split());
         [Quotient { above: above_0, below: below_0 }, Quotient { above: above_1, below: below_1 }]
+    }
+
+    #[inline(always)]
+    fn join([a, b]: [Quotient<H>; 2]) -> Self {
+        Self { above: V::join([a.above, b.above]), below: V::join([a.below, b.below]) }
     }
 }
 

@@ -73,7 +73,7 @@ impl<const H: usize, const HP: usize> State<H, HP> {
 
     /// All lanes of h and c, the padding included.
     #[inline(always)]
-    pub(crate) fn lanes_mut(&mut self) -> (&mut [f32; HP], &mut [f32; HP]) {
+    pub(crate) fn lanes_mut(&mut self) -> (&mut [f32], &mut [f32]) {
         (&mut self.h, &mut self.c)
     }
 }

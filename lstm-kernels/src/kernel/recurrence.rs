@@ -15,7 +15,7 @@
 use core::hint::black_box;
 use core::ops::Range;
 
-use super::{Part, activate, activate_small, add, block, chains, tile_lines};
+use super::{Part, activate, activate_four, activate_small, add, block, chains, tile_lines};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -69,10 +69,19 @@ impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize>
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
             let z = sums::<S, E, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });
+            if let (true, [z_0, z_1, z_2, z_3]) = (const { !N.is_multiple_of(4) }, &z[..]) {
+                let ((h_0, h), (c_0, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));
+                let ((h_1, h), (c_1, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));
+                let ((h_2, h_3), (c_2, c_3)) = (h.split_at_mut(padded), c.split_at_mut(padded));
+                activate_four(simd, [z_0, z_1, z_2, z_3], [(h_0, c_0), (h_1, c_1), (h_2, c_2), (h_3, c_3)]);
+            } else {
+                each_of_4!(t < T => {
+                    let (h, c) = (&mut h[t * padded..][..padded], &mut c[t * padded..][..padded]);
+                    activate_small::<S, N, T>(simd, &z[t], h, c);
+                });
+            }
             each_of_4!(t < T => {
-                let (h, c) = (&mut h[t * padded..][..padded], &mut c[t * padded..][..padded]);
-                activate_small::<S, N, T>(simd, &z[t], h, c);
-                copy(&h[..hidden], &mut out[time * out_stride + t * out_row..][..hidden]);
+                copy(&h[t * padded..][..hidden], &mut out[time * out_stride + t * out_row..][..hidden]);
             });
         }
     }

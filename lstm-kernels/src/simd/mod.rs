@@ -194,9 +194,10 @@ pub trait Vector<S, const N: usize>: Copy {
     fn zero_where_tiny(self, simd: S, reference: Self) -> Self;
 }
 
-/// A vector that can be taken apart into its lower and upper half.
+/// A vector that can be taken apart into its lower and upper half, and put together.
 pub trait Split<Half> {
     fn split(self) -> [Half; 2];
+    fn join(halves: [Half; 2]) -> Self;
 }
 
 /// Two vectors that act as one of twice the width.
@@ -208,6 +209,11 @@ impl<V> Split<V> for Pair<V> {
     #[inline(always)]
     fn split(self) -> [V; 2] {
         self.0
+    }
+
+    #[inline(always)]
+    fn join(halves: [V; 2]) -> Self {
+        Self(halves)
     }
 }
 

@@ -277,12 +277,22 @@ impl Split<__m256> for __m512 {
     fn split(self) -> [__m256; 2] {
         cast(self)
     }
+
+    #[inline(always)]
+    fn join(halves: [__m256; 2]) -> Self {
+        cast(halves)
+    }
 }
 
 impl Split<__m128> for __m256 {
     #[inline(always)]
     fn split(self) -> [__m128; 2] {
         cast(self)
+    }
+
+    #[inline(always)]
+    fn join(halves: [__m128; 2]) -> Self {
+        cast(halves)
     }
 }
 
