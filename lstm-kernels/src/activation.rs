@@ -1,11 +1,10 @@
 //! tanh and sigmoid, as quotients that are divided late.
 //!
 //! tanh(x) = x p(x^2) / q(x^2) with p and q of degree 4 (9/8 in x, by Estrin's scheme), x clamped to where the quotient
-//! is 1. Against
-//! 2^y and a division this has the shorter chain, needs no integer operation, is odd to the bit and relatively
-//! accurate near zero (with 2^y from a table of 8 and a cubic, of the same number of operations but fewer multiplications, a
-//! step on Zen 5 took up to 8 % longer with AVX-512, and 1 to 6 % less with AVX2); and with sigmoid(z) = (1 + tanh(z/2)) / 2 = (q + x p) / 2q, x = z/2, a weight is only halved
-//! when it is packed, which is exact.
+//! is 1. Against 2^y and a division this has the shorter chain, needs no integer operation, is odd to the bit and relatively
+//! accurate near zero. And sigmoid(z) = (1 + tanh(z/2)) / 2 = (q + x p) / 2q with x = z/2, so a weight is only halved when it is
+//! packed, which is exact. (2^y from a table of 8 and a cubic has as many operations: on Zen 5 a step took up to 8 % longer with
+//! AVX-512, and 1 to 6 % less with AVX2.)
 //!
 //! Every operation is a correctly rounded add, mul, fma or div, so the results are the same bits everywhere.
 //!

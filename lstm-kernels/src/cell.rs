@@ -80,8 +80,8 @@ impl<
     /// A cell on a given instruction set.
     ///
     /// # Errors
-    /// A tensor of the wrong length, a NaN or infinite weight, a missing or unexpected bias, an instruction set
-    /// that this CPU lacks.
+    /// A tensor of the wrong length, a NaN or infinite weight, one beyond the range of a half type, a missing or unexpected bias
+    /// or head, an instruction set that this CPU lacks.
     pub fn with_isa(weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;

@@ -1,4 +1,4 @@
-//! Which instruction set a kernel may use: the only place that detects.
+//! Which instruction set a kernel may use: the only place that chooses.
 //!
 //! A [`Token`] holds a `pulp` token, and a `pulp` token is the proof that this CPU has the features: it cannot
 //! be made without them. (Without `std`, [`simd::v3`] and [`simd::v4`] look whether the system has switched them on.) So a
@@ -44,7 +44,7 @@ pub enum Isa {
 }
 
 impl Isa {
-    /// All that this version knows, slowest first.
+    /// All that this version knows: for each architecture from the least to the most that it asks of a CPU.
     pub const ALL: &'static [Self] = &[Self::Scalar, Self::V3, Self::V4, Self::V4F16, Self::Neon];
 
     /// The name that `Display` prints and `FromStr` and `LSTM_KERNELS_ISA` read.
@@ -64,7 +64,7 @@ impl Isa {
         Token::new(self).is_ok()
     }
 
-    /// What this CPU has, slowest first.
+    /// What this CPU has, in the order of [`ALL`](Self::ALL).
     pub fn available() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|isa| isa.is_available())
     }

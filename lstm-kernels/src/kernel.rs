@@ -1,4 +1,6 @@
-//! One time step, and how it is made fast. Read this file from top to bottom to follow x to the store of h.
+//! One time step, and how it is made fast. To follow x to the store of h: `Cell::step` enters [`Step`], at the end of this file;
+//! from there [`step`], [`sums`], [`Tile`], [`add`], [`block`], [`pass`] and [`column`], which has the multiply-adds, then
+//! [`activate`] to the store. Large layers go through [`groups`], which keeps the new h aside until all sums are made.
 //!
 //! **The sums.** The pre-activation z of each gate and unit is summed in two parts, x's columns and then h's, each in
 //! C chains of fused multiply-adds that are added at the end. With two chains:
@@ -38,16 +40,17 @@
 //! 1,500 to 1,300; three or four the same, with AVX2 no difference. ([`recurrence`] has a function for each group instead;
 //! there pairs lose.)
 //!
-//! **What a small step waits for** (AVX-512, (10, 20), 195 cycles): h through memory into broadcasts 15, its FMAs 50
-//! (two a cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. Hence what
+//! **What a small step waits for** (AVX-512, (10, 20)): h through memory into broadcasts 15 cycles, its FMAs 50 (two a
+//! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. Hence what
 //! shortens this chain pays: Estrin's scheme and a square that does not wait for the clamp (89 to 80 ns), loops written
 //! out so that no sum goes through the stack (80 to 66). The units are busy, too, so operations count: a clamp in one
 //! (`vrangeps`) makes (1, 32) 4 % faster.
 //!
 //! The figures in these files are those of a Sapphire Rapids Xeon, unless they, or their file, say Zen 5. There the units are
-//! what a small step waits for: from (1, 20) on two streams in turn take as long as one after the other. Its L2 cache gives a
-//! line every 1.33 cycles where 56 to 400 KiB are read again and again, every 1.02 from there to 700 KiB (of any kind, in any
-//! pages; the rate changes 20 us after the amount), and every 1.7 to 2 where pieces of 64 KiB or less have gaps of a page or more.
+//! what a small step waits for: from (1, 20) on two streams, stepped in turn, take as long as one after the other. Its L2 cache
+//! gives a line every 1.33 cycles where 56 to 400 KiB are read again and again, every 1.02 from there to 700 KiB (whatever the
+//! loop, the pages and the entries of the TLB; some 20 us after the amount has changed), and every 1.7 to 2 where pieces of 64 KiB
+//! or less have gaps of a page or more. At 1 MiB, which is all of it, it is 1.3 to 1.5, by which pages one was given.
 //!
 //! **Tried and lost.**
 //! - Saturation by a compare and a mask instead of min and max: 2 ns slower.
@@ -57,7 +60,9 @@
 //! - The first 16 units of a layer ahead of the others, whose sums then cover the gates of the first: (1, 32) 103 to 99 ns, (32, 32)
 //!   149 to 154. The same behind the columns of those 16 for all units, on Zen 5: (1, 32) 58 to 54, (1, 40) the same, (16, 32)
 //!   5 % slower.
-//! - Inputs broadcast from a register.
+//! - Inputs broadcast from a register: no gain.
+//! - The first 16 units of (1, 20) and (10, 20) ahead of their 4 others, on Zen 5: 1 % faster, 3 % slower. The weights of the next
+//!   group asked for before the gates of this one: the same to 5 % slower.
 //! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4 % slower;
 //!   with AVX2, which passes over each half of a group apart, 10 to 25 % slower up to (256, 256).
 //! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.

@@ -157,7 +157,7 @@ impl Lstm {
         let (ih, hh) = (module.view(weight_ih)?, module.view(weight_hh)?);
         if let (&[ih_rows, found_input], &[hh_rows, found_hidden]) = (ih.shape(), hh.shape())
             && ih_rows == hh_rows
-            && ih_rows == GATES * found_hidden
+            && found_hidden.checked_mul(GATES) == Some(ih_rows)
             && (found_input, found_hidden) != (input, hidden)
         {
             let found = format!("in={found_input}, hidden={found_hidden}");

@@ -8,8 +8,10 @@ Linear behind it, and what PyTorch computes with them in float64 from h = c = 0:
 `y` [T, OUT]. A case named after a type is stored in that type; float64 computed with what was stored.
 root.safetensors: a state_dict without prefix, with the names of an LSTMCell and a Linear called `linear`.
 bad.safetensors: modules that are each wrong in one way, for a cell of 1 input and 2 units and a Linear to 1 output.
+huge.safetensors: shapes without an element, of a cell with 2^62 units.
 """
 
+import json
 from pathlib import Path
 
 import torch
@@ -108,6 +110,9 @@ def main():
 
     save_file(bad(), FOLDER / "bad.safetensors", metadata)
     (FOLDER / "truncated.safetensors").write_bytes(save(root)[:-8])
+    shapes = {"weight_ih": [0, 1], "weight_hh": [0, 1 << 62]}
+    header = json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()})
+    (FOLDER / "huge.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode())
     (FOLDER / "text.safetensors").write_text("This is not a file of tensors.\n")
 
 

@@ -12,8 +12,8 @@ pub fn markdown(record: &Record) -> String {
     let versions: Vec<_> = results.versions.iter().map(|(library, version)| format!("{library} {version}")).collect();
     let mut text = format!(
         "# lstm-kernels beside its peers\n{}, {:.1} GHz, one core; {}; load average {}; {}, RUSTFLAGS=\"{}\"; \
-         lstm-kernels at {}; {}.\n\nMedians of interleaved rounds; every engine was compared with an f64 LSTM over 512 \
-         steps (column error).\n",
+         lstm-kernels at {}; {}.\n\nMedians of interleaved rounds, Python's engines in a run of their own; every engine was compared \
+         with an f64 LSTM over 512 steps (column error).\n",
         machine.cpu,
         machine.clock_ghz,
         machine.date,

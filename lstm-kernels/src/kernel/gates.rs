@@ -9,7 +9,8 @@
 //! h' = sigma(o) tanh(c')             = No (nc / 2) / qo qc
 //! ```
 //!
-//! |n| <= q by construction and rounding is monotone, so the quotients keep |tanh| <= 1 and sigma in [0, 1].
+//! |n| <= q by construction and rounding is monotone, so the quotients keep |tanh| <= 1 and sigma in [0, 1]. (h', one
+//! quotient of their products, may round to 1 + 2^-23.)
 //!
 //! **Folded lines** (see [`layout`](crate::layout)) are taken apart behind the quotients, which do not care what a lane is. Those
 //! of four streams are put together before: two lines each of two streams, or one each of all four, are the gates of 16 units,

@@ -7,7 +7,7 @@
 //! part to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to
 //! stay in the L2 cache. This product has tiles of its own ([`product`](crate::product)), as a matrix library's order of
 //! sums is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.46 times as long with AVX-512 at 64 rows,
-//! on Zen 5 1.7 to 2, with AVX2 1.0 to 1.2 (`projection.md` in the folders of `benches/results`).
+//! on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
 //!
 //! The two parts take turns, for overlapping them gains nothing: the recurrence of one stream of (256, 256) waits for its weights
 //! from the L2 cache, 9.1 us at 43 bytes a cycle, but each load of x's part from the L1 cache takes a turn away from those

@@ -151,7 +151,21 @@ impl Lstm {
     }
 
     /// [`forward`](Self::forward) into given memory: `(h, c)` hold `(h_0, c_0)` before and `(h_n, c_n)` after.
-    /// No allocation, if `workspace` comes from [`workspace`](Self::workspace) or has seen such an input before.
+    /// `output` is \[steps, batch, directions * h_size\], or with the first two exchanged, as the input. No allocation, if
+    /// `workspace` comes from [`workspace`](Self::workspace) or has seen such an input before.
+    ///
+    /// ```
+    /// use lstm_kernels::lstm::Input;
+    /// use lstm_kernels::{Lstm, LstmConfig, LstmWeights};
+    /// # let (w_ih, w_hh) = ([0.1; 80 * 10], [0.1; 80 * 20]);
+    /// # let weights = [LstmWeights::torch(&w_ih, &w_hh, None)];
+    /// let lstm = Lstm::new(LstmConfig::new(10, 20).bias(false), &weights)?;
+    /// let mut workspace = lstm.workspace(5, 3);
+    /// let (mut h, mut c, mut output) = ([0.0; 3 * 20], [0.0; 3 * 20], [0.0; 5 * 3 * 20]);
+    /// lstm.forward_into(Input::new(&[0.5; 5 * 3 * 10], &[5, 3, 10]), (&mut h, &mut c), &mut output, &mut workspace)?;
+    /// assert_eq!(output[4 * 3 * 20..], h);
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`forward`](Self::forward), and an `output` of another number of elements; nothing has changed then.

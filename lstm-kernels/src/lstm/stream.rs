@@ -47,6 +47,9 @@ impl Lstm {
     ///
     /// # Errors
     /// [`Error::BidirectionalStream`]; a batch of 0 or more than 1,048,576; states of another number of elements.
+    ///
+    /// # Panics
+    /// As a `Vec` does, if `batch` streams need more memory than there can be.
     pub fn stream(&self, batch: usize, initial: Option<(&[f32], &[f32])>) -> Result<Stream, Error> {
         if self.config.bidirectional {
             return Err(Error::BidirectionalStream);

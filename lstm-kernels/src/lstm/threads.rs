@@ -13,8 +13,8 @@ use crate::layout::GATES;
 /// three quarters on two.)
 pub(super) const TOGETHER: usize = 4;
 
-/// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 70 to 250 us of one thread's
-/// work, where a thread that sleeps takes 10 to 40 us to wake (measured).
+/// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 35 to 80 us of one
+/// thread's work on Zen 5, up to 210 on Sapphire Rapids. A thread that sleeps took 10 to 100 us to wake.
 const LEAST_WORK: usize = 4 << 20;
 
 impl Lstm {
@@ -24,8 +24,8 @@ impl Lstm {
     /// the caller's, whoever else in your program has switched the feature on.
     ///
     /// The two directions of a layer run at the same time, and so do parts of the batch, of a multiple of four streams. A
-    /// batch of four in one direction has nothing to divide. The bits are those of one thread. Calls that would take one
-    /// thread less than about 0.1 ms stay on it.
+    /// batch of four in one direction has nothing to divide. The bits are those of one thread. Calls of less
+    /// than 4 Mi multiply-adds (0.03 to 0.2 ms) stay on one.
     ///
     /// What is promised of one thread is not of more: rayon locks, waits and may allocate. A workspace is cut into parts by
     /// the LSTM that it is used with, so make it after this call; a stream by the one that made it.
