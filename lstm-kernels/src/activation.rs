@@ -116,16 +116,14 @@ impl<V> Ratio<V> {
     }
 }
 
-impl<H, V: Split<H>> Split<Quotient<H>> for Quotient<V> {
+impl<V> Quotient<V> {
     #[inline(always)]
-    fn split(self) -> [Quotient<H>; 2] {
+    pub(crate) fn split<H>(self) -> [Quotient<H>; 2]
+    where
+        V: Split<H>,
+    {
         let ([above_0, above_1], [below_0, below_1]) = (self.above.split(), self.below.split());
         [Quotient { above: above_0, below: below_0 }, Quotient { above: above_1, below: below_1 }]
-    }
-
-    #[inline(always)]
-    fn join([a, b]: [Quotient<H>; 2]) -> Self {
-        Self { above: V::join([a.above, b.above]), below: V::join([a.below, b.below]) }
     }
 }
 

@@ -38,8 +38,8 @@
 //!   and `Lstm`, on every architecture (tested on x86-64, and on NEON under emulation): the order of operations is part of the
 //!   design, and every operation is correctly rounded. (NaN is NaN everywhere; its payload is unspecified.)
 //! - **Accuracy**: within 1e-6 of an f64 LSTM over 512 steps, on weights U(-1/sqrt(H), 1/sqrt(H)) and inputs
-//!   N(0, 1) (2e-6 where there are more than 8 times as many inputs as units, 8e-6 with 4,000 times as many: such sums are large); [`activation`] gives the errors of
-//!   sigmoid and tanh.
+//!   N(0, 1) (2e-6 where there are more than 8 times as many inputs as units, 8e-6 with 4,000 times as many: such sums are
+//!   large); [`activation`] gives the errors of sigmoid and tanh.
 //! - **Real time**: `step`, `step_batch` and `run` never allocate, lock, call the system or panic, and take the same
 //!   time for silence as for noise: |c| below 2^-60 is flushed to zero, as part of the definition. A state or
 //!   input that holds infinity or NaN gives what IEEE 754 says, no panic; a c beyond 1e38 may overflow.

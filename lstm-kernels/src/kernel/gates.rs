@@ -273,8 +273,7 @@ fn each_gate<S: Simd>(simd: S, [i, f, g, o]: [Ratio<S::Row>; 4]) -> [Quotient<S:
     [i.sigmoid(simd), f.sigmoid(simd), g.tanh(simd), o.sigmoid(simd)]
 }
 
-/// [`updated`] in memory. (That h and c are two, as these references say, lets one block's loads go before another's stores:
-/// without it (1, 32) takes 62 for 58 ns.)
+/// [`updated`] in memory.
 #[inline(always)]
 fn update<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,
