@@ -13,7 +13,6 @@
 //! other they had accumulators in the stack ((1, 32) 170 against 119 ns).
 
 use core::hint::black_box;
-use core::ops::Range;
 
 use super::{Part, activate, activate_four, activate_small, add, block, chains, tile_lines};
 use crate::element::Element;
@@ -35,14 +34,15 @@ pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
     }
 }
 
-/// A layer without projection, and streams that lie beside each other.
+/// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of more, they
+/// take turns (`T` = 1).
 pub(crate) struct Recurrence<'a, E: Element> {
     /// x's columns and then h's, `N` lines each.
     pub(crate) w_ih: &'a [E::Line],
     pub(crate) w_hh: &'a [E::Line],
     /// `N` lines.
     pub(crate) bias: &'a [Line],
-    /// Rows of `input`: those of a time step, `x_stride` from those of the one before.
+    /// Rows of `input`: those of a step, `x_stride` from those of the one before.
     pub(crate) x: &'a [f32],
     pub(crate) x_stride: usize,
     pub(crate) input: usize,
@@ -50,22 +50,28 @@ pub(crate) struct Recurrence<'a, E: Element> {
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
     pub(crate) hidden: usize,
-    /// Rows of `out_row` that begin with h: those of a time step, `out_stride` from those of the one before.
+    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_row: usize,
     pub(crate) out_stride: usize,
-    pub(crate) times: Range<usize>,
+    pub(crate) steps: usize,
+    /// From the last step, and the last stream, on.
     pub(crate) reverse: bool,
 }
 
 impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize> Op for Sized<'_, E, T, N, X, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, times, reverse } =
+        let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse } =
             self.0;
-        let padded = layout::padded(hidden);
-        for n in 0..times.len() {
-            let time = if reverse { times.end - 1 - n } else { times.start + n };
+        let (padded, states) = (layout::padded(hidden), h.len());
+        let mut next = 0;
+        for n in 0..steps {
+            let (time, state) = if reverse { (steps - 1 - n, states - T * padded - next) } else { (n, next) };
+            if const { T == 1 } {
+                next = if next + padded < states { next + padded } else { 0 };
+            }
+            let (h, c) = (&mut h[state..][..T * padded], &mut c[state..][..T * padded]);
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
             let z = sums::<S, E, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });

@@ -2,7 +2,8 @@
 //! other elements gain nothing from being so: they are not worth the functions.)
 //!
 //! One function does all steps of a stream, or of four side by side where one does not keep the units busy
-//! ([`Sized`](recurrence::Sized)). A single step of one stream goes straight to it ([`Layer::step`]): what a pass prepares for
+//! ([`Sized`](recurrence::Sized)). Other streams take turns, each time step of all before the next, so that none waits for its
+//! own h (Zen 5: three of (1, 16) 33 to 21 ns each, 32 of (1, 32) 58 to 53, with AVX2 32 of (1, 16) 53 to 43). A single step of one stream goes straight to it ([`Layer::step`]): what a pass prepares for
 //! more takes longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
 
 use core::ops::Range;
@@ -15,6 +16,9 @@ use crate::kernel::recurrence::{self, Recurrence};
 use crate::layout;
 use crate::simd::{Op, Simd, dispatch};
 use crate::weights::Sizes;
+
+/// The most streams that take turns: their states stay in the L1 cache, beside the weights.
+const IN_TURN: usize = 64;
 
 impl Layer {
     /// Whether [`step`](Self::step) can be used.
@@ -43,43 +47,60 @@ impl<E: Element> Op for OneStep<'_, E> {
         let Self { layer, x, h, c, out } = self;
         let Packed { sizes: Sizes { input, hidden, .. }, ref bias, .. } = *layer;
         let (w_ih, w_hh) = layer.tensors();
-        let (x_stride, out_row, out_stride, times, reverse) = (input, hidden, hidden, 0..1, false);
+        let (x_stride, out_row, out_stride, steps, reverse) = (input, hidden, hidden, 1, false);
         let step =
-            Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, times, reverse };
+            Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse };
         layer.enter(simd, 1, step);
     }
 }
 
 impl<E: Element> On<'_, E> {
-    /// All steps of one stream after another, or of four where that is faster, if the layer is small.
+    /// All steps of all streams, if the layer is small: of four side by side where that is faster, of the others in turn.
     #[inline(always)]
     pub(super) fn small<S: Simd>(&mut self, simd: S) -> bool {
         let most = recurrence::streams::<S, E>(self.layer.bias.len());
         if most == 0 || !self.layer.small {
             return false;
         }
-        let (mut first, batch) = (0, self.pass.batch);
-        while first < batch {
-            let count = if batch - first < most { 1 } else { most };
-            self.side_by_side(simd, first, count);
-            first += count;
+        let batch = self.pass.batch;
+        let fours = if most == 4 { batch / 4 } else { 0 };
+        for first in (0..4 * fours).step_by(4) {
+            self.side_by_side(simd, first..first + 4);
+        }
+        for first in (4 * fours..batch).step_by(IN_TURN) {
+            self.in_turn(simd, first..usize::min(first + IN_TURN, batch));
         }
         true
     }
 
-    /// All steps of streams through a small layer.
+    /// All steps of four streams.
     #[inline(always)]
-    fn side_by_side<S: Simd>(&mut self, simd: S, first: usize, count: usize) {
+    fn side_by_side<S: Simd>(&mut self, simd: S, four: Range<usize>) {
         // Where some are longer, they go on alone; backwards they have begun alone.
-        let (together, reverse) = (self.steps(first + count - 1), self.pass.reverse);
+        let (together, reverse) = (self.steps(four.end - 1), self.pass.reverse);
         if !reverse {
-            self.streams(simd, first, count, 0..together);
+            self.streams(simd, four.clone(), 4, 0..together);
         }
-        for stream in first..first + count {
-            self.streams(simd, stream, 1, together..self.steps(stream));
+        for stream in four.clone() {
+            self.streams(simd, stream..stream + 1, 1, together..self.steps(stream));
         }
         if reverse {
-            self.streams(simd, first, count, 0..together);
+            self.streams(simd, four, 4, 0..together);
+        }
+    }
+
+    /// All steps of some streams, each time step of all of them before the next.
+    #[inline(always)]
+    fn in_turn<S: Simd>(&mut self, simd: S, streams: Range<usize>) {
+        let steps = self.steps(streams.start);
+        // Their rows follow each other within a time step; from one to the next, if there are no others between.
+        if streams.len() == 1 || (streams.len() == self.pass.batch && self.steps(streams.end - 1) == steps) {
+            return self.streams(simd, streams, 1, 0..steps);
+        }
+        for n in 0..steps {
+            let time = if self.pass.reverse { steps - 1 - n } else { n };
+            let end = usize::min(streams.end, self.pass.active[time]);
+            self.streams(simd, streams.start..end, 1, time..time + 1);
         }
     }
 
@@ -88,43 +109,47 @@ impl<E: Element> On<'_, E> {
         self.pass.active.partition_point(|&active| active > stream)
     }
 
-    /// Some steps of one stream or of four.
+    /// Some steps of one stream, of four `together`, or of some in turn.
     #[inline(always)]
-    fn streams<S: Simd>(&mut self, simd: S, first: usize, count: usize, times: Range<usize>) {
+    fn streams<S: Simd>(&mut self, simd: S, streams: Range<usize>, together: usize, times: Range<usize>) {
         if times.is_empty() {
             return;
         }
         let (layer, pass) = (self.layer, &mut self.pass);
         let (sizes, padded) = (layer.sizes, layout::padded(layer.sizes.hidden));
         let (w_ih, w_hh) = layer.tensors();
+        let in_turn = together < streams.len();
+        let (rows, steps) = if in_turn { (1, times.len() * streams.len()) } else { (pass.batch, times.len()) };
+        let row = times.start * pass.batch + streams.start;
+        let states = streams.start * padded..streams.end * padded;
         let steps = Recurrence::<E> {
             w_ih,
             w_hh,
             bias: &layer.bias,
-            x: &pass.x[first * sizes.input..],
-            x_stride: pass.batch * sizes.input,
+            x: &pass.x[row * sizes.input..],
+            x_stride: rows * sizes.input,
             input: sizes.input,
-            h: &mut pass.h[first * padded..][..count * padded],
-            c: &mut pass.c[first * padded..][..count * padded],
+            h: &mut pass.h[states.clone()],
+            c: &mut pass.c[states],
             hidden: sizes.hidden,
-            out: &mut pass.out[first * pass.out_stride + pass.out_first..],
+            out: &mut pass.out[row * pass.out_stride + pass.out_first..],
             out_row: pass.out_stride,
-            out_stride: pass.batch * pass.out_stride,
-            times,
+            out_stride: rows * pass.out_stride,
+            steps,
             reverse: pass.reverse,
         };
-        layer.enter(simd, count, steps);
+        layer.enter(simd, together, steps);
     }
 }
 
 impl<E: Element> Packed<E> {
-    /// Some steps of one stream through a small layer, or of four.
+    /// Some steps of streams through a small layer, one or four of them `together`.
     #[inline(always)]
-    fn enter<S: Simd>(&self, simd: S, streams: usize, steps: Recurrence<'_, E>) {
+    fn enter<S: Simd>(&self, simd: S, together: usize, steps: Recurrence<'_, E>) {
         let lines = self.bias.len();
         macro_rules! enter {
             ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
-                match (streams, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
+                match (together, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
                     $( ($count, $lines, $x, $h) => {
                         if const { $count <= recurrence::streams::<S, E>($lines) } {
                             simd.enter(recurrence::Sized::<E, $count, $lines, $x, $h>(steps));
