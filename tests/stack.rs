@@ -19,38 +19,55 @@ fn inputs() -> Vec<[f32; 10]> {
     Random::new(2).normals(STEPS * 10).as_chunks().0.to_vec()
 }
 
+/// Two layers by `step`, by `run` in two pieces and by the dynamic driver, against the cells called by hand.
+macro_rules! two_layers {
+    ($model:expr, $seq:expr, $First:ident, $Second:ident, $hidden:literal) => {{
+        let (model, seq): (LstmModel, &[_]) = ($model, $seq);
+        let [first, second] = model.weights()[..] else { panic!("two layers") };
+        for isa in isas() {
+            let stack = ($First::with_isa(&first, isa).unwrap(), $Second::with_isa(&second, isa).unwrap());
+            let mut by_hand = ($First::zero_state(), $Second::zero_state());
+            let mut expected = Vec::new();
+            for x in seq {
+                let h = *stack.0.step(x, &mut by_hand.0);
+                expected.extend_from_slice(stack.1.step(&h, &mut by_hand.1));
+            }
+
+            let mut state = <($First, $Second)>::zero_state();
+            let found: Vec<f32> = seq.iter().flat_map(|x| *stack.step(x, &mut state)).collect();
+            assert_same_bits(&found, &expected, format_args!("step on {isa}"));
+            assert_eq!(state, by_hand);
+            assert_eq!(<($First, $Second)>::output(&state), by_hand.1.h());
+
+            // Below, at and above the number of steps that `run` takes at a time.
+            for cut in [0, 1, 7, 8, 9, 16, STEPS] {
+                let (mut state, mut out) = (<($First, $Second)>::zero_state(), [[f32::NAN; $hidden]; STEPS]);
+                stack.run(&seq[..cut], &mut state, &mut out[..cut]).unwrap();
+                stack.run(&seq[cut..], &mut state, &mut out[cut..]).unwrap();
+                assert_same_bits(out.as_flattened(), &expected, format_args!("run on {isa}, cut at {cut}"));
+                assert_eq!(state, by_hand);
+            }
+
+            let lstm: Lstm = model.lstm(isa);
+            let dynamic = lstm.forward(Input::new(seq.as_flattened(), &[STEPS, seq[0].len()]), None).unwrap();
+            assert_same_bits(&dynamic.output.data, &expected, format_args!("Lstm on {isa}"));
+        }
+    }};
+}
+
 #[test]
 fn two_layers_give_the_bits_of_the_cells_called_by_hand_and_of_the_dynamic_driver() {
     let (model, seq) = (model(), inputs());
-    let [first, second] = model.weights()[..] else { panic!("two layers") };
-    for isa in isas() {
-        let stack = (First::with_isa(&first, isa).unwrap(), Second::with_isa(&second, isa).unwrap());
-        let mut by_hand = (First::zero_state(), Second::zero_state());
-        let mut expected = Vec::new();
-        for x in &seq {
-            let h = *stack.0.step(x, &mut by_hand.0);
-            expected.extend_from_slice(stack.1.step(&h, &mut by_hand.1));
-        }
+    two_layers!(model, &seq, First, Second, 20);
+}
 
-        let mut state = <(First, Second)>::zero_state();
-        let found: Vec<f32> = seq.iter().flat_map(|x| *stack.step(x, &mut state)).collect();
-        assert_same_bits(&found, &expected, format_args!("step on {isa}"));
-        assert_eq!(state, by_hand);
-        assert_eq!(<(First, Second)>::output(&state), by_hand.1.h());
-
-        // Below, at and above the number of steps that `run` takes at a time.
-        for cut in [0, 1, 7, 8, 9, 16, STEPS] {
-            let (mut state, mut out) = (<(First, Second)>::zero_state(), [[f32::NAN; 20]; STEPS]);
-            stack.run(&seq[..cut], &mut state, &mut out[..cut]).unwrap();
-            stack.run(&seq[cut..], &mut state, &mut out[cut..]).unwrap();
-            assert_same_bits(out.as_flattened(), &expected, format_args!("run on {isa}, cut at {cut}"));
-            assert_eq!(state, by_hand);
-        }
-
-        let lstm: Lstm = model.lstm(isa);
-        let dynamic = lstm.forward(Input::new(seq.as_flattened(), &[STEPS, 10]), None).unwrap();
-        assert_same_bits(&dynamic.output.data, &expected, format_args!("Lstm on {isa}"));
-    }
+#[test]
+fn two_layers_so_small_that_they_take_turns_give_them_too() {
+    lstm_cell!(struct Small, in=2, hidden=9);
+    lstm_cell!(struct Last, in=9, hidden=9);
+    let model = LstmModel::random(LstmConfig::new(2, 9).num_layers(2), &mut Random::new(1), 1.0);
+    let seq = Random::new(2).normals(STEPS * 2).as_chunks().0.to_vec();
+    two_layers!(model, &seq, Small, Last, 9);
 }
 
 #[test]
