@@ -38,7 +38,7 @@ fn check(case: &LstmCase) {
     }
 }
 
-/// Options of LSTMs whose calls of 70 steps are worth a thread, in two directions even for one stream.
+/// Options of LSTMs whose calls of 90 steps are worth a thread, in two directions even for one stream.
 fn configs() -> Vec<LstmConfig> {
     let one = LstmConfig::new(40, 80);
     let two = one.num_layers(2);
@@ -49,7 +49,7 @@ fn configs() -> Vec<LstmConfig> {
 fn every_option_and_batch_gives_the_bits_of_one_thread() {
     for (n, config) in configs().into_iter().enumerate() {
         for batch in [1, 2, 3, 4, 5, 8, 17] {
-            check(&LstmCase::random(config.batch_first(n % 2 == 1), [70, batch], batch % 2 == 1, true, n as u64));
+            check(&LstmCase::random(config.batch_first(n % 2 == 1), [90, batch], batch % 2 == 1, true, n as u64));
         }
     }
 }

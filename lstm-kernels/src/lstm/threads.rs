@@ -13,9 +13,9 @@ use crate::layout::GATES;
 /// three quarters on two.)
 pub(super) const TOGETHER: usize = 4;
 
-/// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 35 to 80 us of one
-/// thread's work on Zen 5, up to 210 on Sapphire Rapids. A thread that sleeps took 10 to 100 us to wake.
-const LEAST_WORK: usize = 4 << 20;
+/// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 50 to 110 us of one
+/// thread's work on Zen 5, up to 300 on Sapphire Rapids. A thread that sleeps took 10 to 100 us to wake.
+const LEAST_WORK: usize = 6 << 20;
 
 impl Lstm {
     /// Lets each call of [`forward`](Self::forward), [`forward_into`](Self::forward_into) and
@@ -25,7 +25,7 @@ impl Lstm {
     ///
     /// The two directions of a layer run at the same time, and so do parts of the batch, of a multiple of four streams. A
     /// batch of four in one direction has nothing to divide. The bits are those of one thread. Calls of less
-    /// than 4 Mi multiply-adds (0.03 to 0.2 ms) stay on one.
+    /// than 6 Mi multiply-adds (0.05 to 0.3 ms) stay on one.
     ///
     /// What is promised of one thread is not of more: rayon locks, waits and may allocate. A workspace is cut into parts by
     /// the LSTM that it is used with, so make it after this call; a stream by the one that made it.
