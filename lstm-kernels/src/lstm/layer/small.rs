@@ -1,10 +1,10 @@
 //! Small layers: of f32, of one group of lines, without projection, of up to 64 inputs, not on the scalar kernels. (Those of
 //! other elements gain nothing from being so: they are not worth the functions.)
 //!
-//! One function does all steps of a stream, or of four side by side where one does not keep the units busy
-//! ([`Sized`](recurrence::Sized)). Other streams take turns, each time step of all before the next, so that none waits for its
-//! own h (Zen 5: three of (1, 16) 33 to 21 ns each, 32 of (1, 32) 58 to 53, with AVX2 32 of (1, 16) 53 to 43). A single step of one stream goes straight to it ([`Layer::step`]): what a pass prepares for
-//! more takes longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
+//! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take turns,
+//! each time step of all before the next, so that none waits for its own h ([`recurrence`] has the figures). A single step of
+//! one stream goes straight to it ([`Layer::step`]): what a pass prepares for more takes longer than the step
+//! ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
 
 use core::ops::Range;
 
