@@ -42,6 +42,12 @@ pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
     }
 }
 
+/// How many streams of a small layer take turns at most: their states stay in the L1 cache, beside the weights. None where one
+/// alone keeps the units busy.
+pub(crate) const fn turns<S: Simd>(lines: usize) -> usize {
+    if S::ACCUMULATORS < 24 && lines > 4 { 1 } else { 64 }
+}
+
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of more, they
 /// take turns (`T` = 1).
 pub(crate) struct Recurrence<'a, E: Element> {
@@ -73,10 +79,14 @@ impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize>
         let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse } =
             self.0;
         let (padded, states) = (layout::padded(hidden), h.len());
+        let in_turn = const { T == 1 && turns::<S>(N) > 1 };
+        debug_assert!(in_turn || states == T * padded, "only some kernels have streams in turn");
         let mut next = 0;
         for n in 0..steps {
-            let (time, state) = if reverse { (steps - 1 - n, states - T * padded - next) } else { (n, next) };
-            if const { T == 1 } {
+            let time = if reverse { steps - 1 - n } else { n };
+            let mut state = 0;
+            if in_turn {
+                state = if reverse { states - padded - next } else { next };
                 next = if next + padded < states { next + padded } else { 0 };
             }
             let (h, c) = (&mut h[state..][..T * padded], &mut c[state..][..T * padded]);

@@ -17,9 +17,6 @@ use crate::layout;
 use crate::simd::{Op, Simd, dispatch};
 use crate::weights::Sizes;
 
-/// The most streams that take turns: their states stay in the L1 cache, beside the weights.
-const IN_TURN: usize = 64;
-
 impl Layer {
     /// Whether [`step`](Self::step) can be used.
     pub(crate) fn is_small(&self) -> bool {
@@ -62,13 +59,13 @@ impl<E: Element> On<'_, E> {
         if most == 0 || !self.layer.small {
             return false;
         }
-        let batch = self.pass.batch;
+        let (batch, turns) = (self.pass.batch, recurrence::turns::<S>(self.layer.bias.len()));
         let fours = if most == 4 { batch / 4 } else { 0 };
         for first in (0..4 * fours).step_by(4) {
             self.side_by_side(simd, first..first + 4);
         }
-        for first in (4 * fours..batch).step_by(IN_TURN) {
-            self.in_turn(simd, first..usize::min(first + IN_TURN, batch));
+        for first in (4 * fours..batch).step_by(turns) {
+            self.in_turn(simd, first..usize::min(first + turns, batch), 0);
         }
         true
     }
@@ -76,31 +73,37 @@ impl<E: Element> On<'_, E> {
     /// All steps of four streams.
     #[inline(always)]
     fn side_by_side<S: Simd>(&mut self, simd: S, four: Range<usize>) {
-        // Where some are longer, they go on alone; backwards they have begun alone.
+        // Where some are longer, they go on in turn; backwards they have begun so.
         let (together, reverse) = (self.steps(four.end - 1), self.pass.reverse);
         if !reverse {
             self.streams(simd, four.clone(), 4, 0..together);
         }
-        for stream in four.clone() {
-            self.streams(simd, stream..stream + 1, 1, together..self.steps(stream));
-        }
+        self.in_turn(simd, four.clone(), together);
         if reverse {
             self.streams(simd, four, 4, 0..together);
         }
     }
 
-    /// All steps of some streams, each time step of all of them before the next.
+    /// All steps of some streams from a time on, each time step of all of them before the next.
     #[inline(always)]
-    fn in_turn<S: Simd>(&mut self, simd: S, streams: Range<usize>) {
-        let steps = self.steps(streams.start);
+    fn in_turn<S: Simd>(&mut self, simd: S, streams: Range<usize>, from: usize) {
+        let (steps, reverse) = (self.steps(streams.start), self.pass.reverse);
         // Their rows follow each other within a time step; from one to the next, if there are no others between.
-        if streams.len() == 1 || (streams.len() == self.pass.batch && self.steps(streams.end - 1) == steps) {
-            return self.streams(simd, streams, 1, 0..steps);
+        if streams.len() == self.pass.batch && self.steps(streams.end - 1) == steps {
+            return self.streams(simd, streams, 1, from..steps);
         }
-        for n in 0..steps {
-            let time = if self.pass.reverse { steps - 1 - n } else { n };
+        // The longest goes on alone.
+        let alone = if streams.len() == 1 { from } else { usize::max(from, self.steps(streams.start + 1)) };
+        if reverse {
+            self.streams(simd, streams.start..streams.start + 1, 1, alone..steps);
+        }
+        for n in from..alone {
+            let time = if reverse { alone - 1 - (n - from) } else { n };
             let end = usize::min(streams.end, self.pass.active[time]);
             self.streams(simd, streams.start..end, 1, time..time + 1);
+        }
+        if !reverse {
+            self.streams(simd, streams.start..streams.start + 1, 1, alone..steps);
         }
     }
 
