@@ -156,7 +156,8 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
     let h = states.each_ref().map(State::h);
     let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
     let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h);
-    // What four streams fold is put together.
+    // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold nothing, were 5 % faster
+    // here and 4 % slower in `Lstm`.)
     if let (true, [z_0, z_1, z_2, z_3], [a, b, c, d]) = (const { !LAST.is_multiple_of(4) }, &z[..], &mut states[..]) {
         let lanes = [a.lanes_mut(), b.lanes_mut(), c.lanes_mut(), d.lanes_mut()];
         return activate_four(simd, [z_0, z_1, z_2, z_3], lanes);
