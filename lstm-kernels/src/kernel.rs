@@ -345,7 +345,7 @@ fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
         return;
     }
     // In memory while a block is summed: there is no room for z in the registers beside its accumulators.
-    let z = if const { T > 1 } { black_box(z) } else { z };
+    let z = aside::<_, T>(z);
     for (columns, start) in columns.chunks(BLOCK / E::FORM.share * stride).zip((0..).step_by(BLOCK)) {
         let mut inputs = part.inputs;
         each_of_4!(t < T => {

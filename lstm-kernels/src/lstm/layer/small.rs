@@ -73,7 +73,8 @@ impl<E: Element> On<'_, E> {
     /// All steps of four streams.
     #[inline(always)]
     fn side_by_side<S: Simd>(&mut self, simd: S, four: Range<usize>) {
-        // Where some are longer, they go on in turn; backwards they have begun so.
+        // Where some are longer, they go on in turn; backwards they have begun so. (Two places that call for four: one alone would be
+        // inlined, (1, 8) and (10, 20) 7 % slower.)
         let (together, reverse) = (self.steps(four.end - 1), self.pass.reverse);
         if !reverse {
             self.streams(simd, four.clone(), 4, 0..together);
