@@ -4,7 +4,7 @@ use crate::element::Element;
 use crate::error::Error;
 use crate::head::Head;
 use crate::isa::{Choice, Isa, Token};
-use crate::kernel::{Run, Step, StepBatch, Weights};
+use crate::kernel::{Alone, Run, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
 use crate::simd::dispatch;
 use crate::state::State;
@@ -156,7 +156,7 @@ impl<
     /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
     #[inline]
     pub fn step<'s>(&self, x: &[f32; I], state: &'s mut State<H, HP>) -> &'s [f32; H] {
-        dispatch(self.token(), Step { weights: self.weights(), x: [x], states: core::array::from_mut(state) });
+        dispatch(self.token(), Alone(Step { weights: self.weights(), x: [x], states: core::array::from_mut(state) }));
         state.h()
     }
 

@@ -14,7 +14,7 @@
 use crate::cell::{Cell, read_lines, same_length};
 use crate::element::Element;
 use crate::error::Error;
-use crate::kernel::{Step, StepBatch, Weights};
+use crate::kernel::{Alone, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Split, Vector, dispatch};
 use crate::state::State;
@@ -208,7 +208,7 @@ impl<
     fn run<S: Simd>(self, simd: S) {
         let Self { weights, head, seq, state, out } = self;
         for (x, y) in seq.iter().zip(out) {
-            simd.enter(Step { weights, x: [x], states: core::array::from_mut(state) });
+            simd.enter(Alone(Step { weights, x: [x], states: core::array::from_mut(state) }));
             head.apply(simd, state.h(), y);
         }
     }

@@ -1,6 +1,7 @@
-//! One time step, and how it is made fast. To follow x to the store of h: `Cell::step` enters [`Step`], at the end of this file;
-//! from there [`step`], [`sums`], [`Tile`], [`add`], [`block`], [`pass`] and [`column`], which has the multiply-adds, then
-//! [`activate`] to the store. Large layers go through [`groups`], which keeps the new h aside until all sums are made.
+//! One time step, and how it is made fast. To follow x to the store of h: `Cell::step` enters [`Alone`], at the end of this file,
+//! and that [`Step`]; from there [`step`], [`sums`], [`Tile`], [`add`], [`block`], [`pass`] and [`column`], which has the
+//! multiply-adds, then [`activate`] to the store. Large layers go through [`groups`], which keeps the new h aside until all sums
+//! are made; some small ones through [`early`], which has the same parts in another order.
 //!
 //! **The sums.** The pre-activation z of each gate and unit is summed in two parts, x's columns and then h's, each in
 //! C chains of fused multiply-adds that are added at the end. With two chains:
@@ -47,22 +48,20 @@
 //! (`vrangeps`) makes (1, 32) 4 % faster.
 //!
 //! The figures in these files are those of a Sapphire Rapids Xeon, unless they, or their file, say Zen 5. There the units are
-//! what a small step waits for: from (1, 20) on two streams, stepped in turn, take as long as one after the other. Its L2 cache
-//! gives a line every 1.33 cycles where 56 to 400 KiB are read again and again, every 1.02 from there to 700 KiB (whatever the
-//! loop, the pages and the entries of the TLB; some 20 us after the amount has changed), and every 1.7 to 2 where pieces of 64 KiB
-//! or less have gaps of a page or more. At 1 MiB, which is all of it, it is 1.3 to 1.5, by which pages one was given.
+//! what a small step waits for: from (1, 20) on two streams, stepped in turn, take as long as one after the other. Some 70 vector
+//! operations may wait there; what follows them is not looked at (see [`early`]). A broadcast takes one of two loads a cycle, which
+//! the multiply-adds need. The L2 cache gives a line every 1.33 cycles where 56 to 400 KiB are read again and again, every 1.02
+//! from there to 700 KiB (whatever the loop, the pages and the entries of the TLB; some 20 us after the amount has changed), and
+//! every 1.7 to 2 where pieces of 64 KiB or less have gaps of a page or more. At 1 MiB, which is all of it, it is 1.3 to 1.5, by
+//! which pages one was given.
 //!
 //! **Tried and lost.**
 //! - Saturation by a compare and a mask instead of min and max: 2 ns slower.
 //! - Software prefetch of the lines to come: (64, 64) 1,150 against 1,100 ns, the loads compete with the FMAs'; on Zen 5 4 %
 //!   slower, (128, 128) 11 % faster.
 //! - Loops over the columns that the compiler unrolls as a whole: 78 against 65 ns at (10, 20), see `pass`.
-//! - The first 16 units of a layer ahead of the others, whose sums then cover the gates of the first: (1, 32) 103 to 99 ns, (32, 32)
-//!   149 to 154. The same behind the columns of those 16 for all units, on Zen 5: (1, 32) 58 to 54, (1, 40) the same, (16, 32)
-//!   5 % slower.
 //! - Inputs broadcast from a register: no gain.
-//! - The first 16 units of (1, 20) and (10, 20) ahead of their 4 others, on Zen 5: 1 % faster, 3 % slower. The weights of the next
-//!   group asked for before the gates of this one, in `Lstm`: the same to 8 % slower.
+//! - The weights of the next group asked for before the gates of this one, in `Lstm`: the same to 8 % slower.
 //! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4 % slower;
 //!   with AVX2, which passes over each half of a group apart, 10 to 25 % slower up to (256, 256).
 //! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.
@@ -107,6 +106,7 @@ macro_rules! each_tile {
     (@ $count:expr, $first:expr, $tile:ident, $($n:literal)*) => { $( if const { $count == $n } { $tile!($n, $first); } )* };
 }
 
+mod early;
 mod gates;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod native;
@@ -241,7 +241,7 @@ fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, con
     h: [&[f32; H]; T],
 ) -> [[S::Row; R]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); R]; T];
-    if const { chains(H, R) * R * T <= S::ACCUMULATORS } {
+    if const { chains(H, R) * R * T <= S::ACCUMULATORS || R <= tile_lines(S::ACCUMULATORS, T) } {
         Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
         return out;
     }
@@ -440,8 +440,7 @@ pub(crate) fn join<S: Simd, const N: usize, const T: usize>(
     a
 }
 
-/// `G` of the `C` chains, from chain `chain` on, joined. The loop over the columns must stay a loop: unrolled as a
-/// whole, the compiler sorts it into one long chain after another, and the processor's window fills with one of them.
+/// `G` of the `C` chains, from chain `chain` on, joined.
 #[inline(always)]
 fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, const C: usize>(
     simd: S,
@@ -449,9 +448,29 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     start: [[S::Row; N]; T],
     part: &Part<'_, E, T>,
 ) -> [[S::Row; N]; T] {
-    let &Part { columns, stride, first, inputs } = part;
     let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; G];
     chains[0] = start;
+    let chains = advance::<S, E, N, T, G, C>(simd, chain, chains, part);
+    if G == 4 {
+        let (first, second) = (join(simd, chains[0], chains[1]), join(simd, chains[2], chains[3]));
+        join(simd, first, second)
+    } else if G == 2 {
+        join(simd, chains[0], chains[1])
+    } else {
+        chains[0]
+    }
+}
+
+/// `G` of the `C` chains, from chain `chain` on, over some columns. The loop over the columns must stay a loop: unrolled as a
+/// whole, the compiler sorts it into one long chain after another, and the processor's window fills with one of them.
+#[inline(always)]
+fn advance<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, const C: usize>(
+    simd: S,
+    chain: usize,
+    mut chains: [[[S::Row; N]; T]; G],
+    part: &Part<'_, E, T>,
+) -> [[[S::Row; N]; T]; G] {
+    let &Part { columns, stride, first, inputs } = part;
     if const { C == 1 } {
         // Fewer than 4 columns.
         for k in 0..inputs[0].len() {
@@ -460,7 +479,7 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
             let lines = &columns[k / E::FORM.share * stride + first..];
             column::<S, E, N, T>(simd, &mut chains[0], lines, k % E::FORM.share, x);
         }
-        return chains[0];
+        return chains;
     }
     let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
     each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
@@ -491,14 +510,7 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
             column::<S, E, N, T>(simd, &mut chains[g], lines, (chain + g) % E::FORM.share, x);
         }
     });
-    if G == 4 {
-        let (first, second) = (join(simd, chains[0], chains[1]), join(simd, chains[2], chains[3]));
-        join(simd, first, second)
-    } else if G == 2 {
-        join(simd, chains[0], chains[1])
-    } else {
-        chains[0]
-    }
+    chains
 }
 
 /// chain += column * x, for each stream's x: column `part` of those that share lines.
@@ -544,6 +556,35 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn run_f16<S: F16Simd>(self, simd: S) {
         let Weights { bias, columns } = self.weights;
         native::step::<S, I, H, HP, LAST, T>(simd, bias, E::halves(columns), self.x, self.states);
+    }
+}
+
+/// A step that the same stream's next one follows, so that it may gain from [`early`].
+pub(crate) struct Alone<Step>(pub(crate) Step);
+
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
+    for Alone<Step<'_, E, I, H, HP, LAST, 1>>
+{
+    const F16: bool = E::F16;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if const { HP > LAST * 4 || !early::serves::<S, E>(LAST, chains(I, LAST)) } {
+            return self.0.run(simd);
+        }
+        let Step { weights: Weights { bias, columns }, x: [x], states: [state] } = self.0;
+        let (w_ih, w_hh) = columns.split_at(const { packed(E::FORM, I) * LAST });
+        let step = early::OneGroup { bias, w_ih, x, w_hh, hidden: H, lanes: state.lanes_mut() };
+        match const { chains(I, LAST) } {
+            1 => early::step::<S, E, LAST, 1>(simd, step),
+            _ => early::step::<S, E, LAST, 2>(simd, step),
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn run_f16<S: F16Simd>(self, simd: S) {
+        self.0.run_f16(simd);
     }
 }
 
@@ -604,7 +645,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn run<S: Simd>(self, simd: S) {
         let Self { weights, seq, state, out } = self;
         for (x, out) in seq.iter().zip(out) {
-            simd.enter(Step { weights, x: [x], states: from_mut(state) });
+            simd.enter(Alone(Step { weights, x: [x], states: from_mut(state) }));
             *out = *state.h();
         }
     }

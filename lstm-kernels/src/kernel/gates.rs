@@ -53,6 +53,15 @@ pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(
     }
 }
 
+/// [`activate`] for 8 units, a half line each.
+#[inline(always)]
+pub(crate) fn activate_8<S: Simd>(simd: S, z: [S::Half; 4], h: &mut [f32], c: &mut [f32]) {
+    let (Some(h8), Some(c8)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
+    let mut gates = [quotient::<S, S::Half, 8, true>(simd, z[0], &P); 4];
+    each_of_4!(n < 4 => { gates[n] = quotient::<S, S::Half, 8, true>(simd, z[n], &P); });
+    update::<S, S::Half, 8, true>(simd, each_gate(simd, gates), h8, c8);
+}
+
 struct Gates<'a, S: Simd, const R: usize, const FAST: bool> {
     z: &'a [S::Row; R],
     h: &'a mut [f32],
@@ -267,9 +276,9 @@ fn gates_of<S: Simd>(simd: S, lines: [S::Row; 4]) -> [Quotient<S::Row>; 4] {
     each_gate(simd, gates)
 }
 
-/// The gates of 16 units, from the quotients of their lines.
+/// The gates of some units, from the quotients of their lines.
 #[inline(always)]
-fn each_gate<S: Simd>(simd: S, [i, f, g, o]: [Ratio<S::Row>; 4]) -> [Quotient<S::Row>; 4] {
+fn each_gate<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, [i, f, g, o]: [Ratio<V>; 4]) -> [Quotient<V>; 4] {
     [i.sigmoid(simd), f.sigmoid(simd), g.tanh(simd), o.sigmoid(simd)]
 }
 

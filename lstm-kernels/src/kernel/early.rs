@@ -1,0 +1,154 @@
+//! A small step of one stream whose first units are ready early.
+//!
+//! All columns, then all gates: while the last gates are computed, the multiply-adds of the next step wait for h, and while
+//! these are done, no gates fill the gaps. So here the layer is cut in two. The first units' h comes some time before the
+//! others', and what the next step has to do with it, for all units, it does first:
+//!
+//! ```text
+//! columns of the first units' h    of the others' h                  gates
+//! for the others, for the first    for the first, for the others     of the first, of the others   `halves`
+//! for all                          for the first, for the others     of the first, of the others   `blocks` of 5 lines
+//! for all                          for the first                     of the first                  `blocks` of more
+//!                                  for the others                    of the others
+//! ```
+//!
+//! The order within each sum is what it always is, and so are the bits. The order of the whole matters because a processor looks
+//! less far ahead than one might think: behind some 70 vector operations that wait, Zen 5 begins none, though its window holds
+//! 448 (measured: independent products behind n that wait for a chain of divisions are done meanwhile up to n = 60). The gates of
+//! 16 units are 80, so what stands behind them begins late.
+//!
+//! On Zen 5, ns: [`blocks`], with AVX-512, (1, 32) 56.5 to 52.3, (1, 24) 42.4 to 41.2, (10, 20) 37.6 to 36.9, (1, 40) 76.8 to 74.8;
+//! [`halves`], 8 units of 16 where registers are few, with AVX2 (1, 16) 45.9 to 40.9. Where streams take turns nobody waits, and
+//! blocks lose ((1, 32) 49 to 52).
+//!
+//! **Tried and lost.** All of the first units' columns and gates before any column of the others: (1, 32) 60, with AVX2 (1, 16) 46.
+//! For (1, 32) the order of 5 lines: 54.6; the others' columns between the quotients and the updates of the first: 55. Two halves'
+//! quotients before the updates of both: (1, 16) 43. With AVX2 8 units at a time in larger layers, where there is a broadcast for 4
+//! multiply-adds and not for 8: (1, 20) 57 to 60, (1, 32) 106 to 116.
+
+use core::hint::black_box;
+
+use super::gates::{Lanes, activate, activate_8};
+use super::{Part, add, advance, join};
+use crate::element::Element;
+use crate::layout::Line;
+use crate::simd::{Simd, Split, Vector};
+
+/// A step, from x to the store of h, of one group of lines.
+pub(super) struct OneGroup<'a, E: Element> {
+    pub(super) bias: &'a [Line],
+    pub(super) w_ih: &'a [E::Line],
+    pub(super) x: &'a [f32],
+    pub(super) w_hh: &'a [E::Line],
+    pub(super) hidden: usize,
+    pub(super) lanes: Lanes<'a>,
+}
+
+/// Whether a layer of so many lines, whose columns of x are in so many chains, gains from it.
+pub(super) const fn serves<S: Simd, E: Element>(lines: usize, x_chains: usize) -> bool {
+    // With more columns of x the units are busy: (24, 24) 5 %, (16, 32) 4 %, with AVX2 (16, 16) 3 % slower.
+    size_of::<E>() == 4
+        && match (lines, x_chains) {
+            (4, 1) => S::ACCUMULATORS == 4,
+            (5, _) | (6 | 8 | 10 | 12, 1) => S::ACCUMULATORS >= 24,
+            _ => false,
+        }
+}
+
+/// The step, of `R` lines, with `X` chains of x's columns. Two of h's.
+#[inline(always)]
+pub(super) fn step<S: Simd, E: Element, const R: usize, const X: usize>(simd: S, step: OneGroup<'_, E>) {
+    let OneGroup { bias, w_ih, x, w_hh, hidden, lanes } = step;
+    let bias = &bias[..R];
+    let mut z = [[S::Row::splat(simd, 0.0); R]];
+    each!(n < R => { z[0][n] = S::Row::load(simd, &bias[n].0); });
+    add::<S, E, R, 1, X>(simd, &mut z, Part { columns: w_ih, stride: R, first: 0, inputs: [x] });
+    let [z] = z;
+    if let (true, Some(z)) = (const { R == 4 }, z.first_chunk()) {
+        return halves::<S, E>(simd, *z, w_hh, hidden, lanes);
+    }
+    macro_rules! blocks {
+        ($($first:literal + $others:literal)*) => { $( if const { R == $first + $others } {
+            return blocks::<S, E, R, $first, $others>(simd, z, w_hh, hidden, lanes);
+        } )* };
+    }
+    blocks!(4 + 1 4 + 2 4 + 4 8 + 2 8 + 4);
+}
+
+/// h's columns and the gates of `R` lines: of the first `A`, that are not folded, and the other `B`.
+#[inline(always)]
+fn blocks<S: Simd, E: Element, const R: usize, const A: usize, const B: usize>(
+    simd: S,
+    z: [S::Row; R],
+    w_hh: &[E::Line],
+    hidden: usize,
+    (h, c): Lanes<'_>,
+) {
+    let ((h_a, h_b), (c_a, c_b)) = (h.split_at_mut(4 * A), c.split_at_mut(4 * A));
+    let (low, high) = w_hh.split_at(4 * A * R);
+    let zero = S::Row::splat(simd, 0.0);
+    let part = Part { columns: low, stride: R, first: 0, inputs: [&*h_a] };
+    let [[even], [odd]] = advance::<S, E, R, 1, 2, 2>(simd, 0, [[z], [[zero; R]]], &part);
+    let (mut a, mut b) = ([[[zero; A]]; 2], [[[zero; B]]; 2]);
+    each!(n < A => { (a[0][0][n], a[1][0][n]) = (even[n], odd[n]); });
+    each!(n < B => { (b[0][0][n], b[1][0][n]) = (even[A + n], odd[A + n]); });
+
+    let inputs = [&h_b[..hidden - 4 * A]];
+    let [a, a_odd] = advance::<S, E, A, 1, 2, 2>(simd, 0, a, &Part { columns: high, stride: R, first: 0, inputs });
+    let [a] = join(simd, a, a_odd);
+    if R > 5 {
+        activate::<S, A, false>(simd, &a, h_a, c_a);
+    }
+    let [b, b_odd] = advance::<S, E, B, 1, 2, 2>(simd, 0, b, &Part { columns: high, stride: R, first: A, inputs });
+    let [b] = join(simd, b, b_odd);
+    if R <= 5 {
+        activate::<S, A, false>(simd, &a, h_a, c_a);
+    }
+    activate::<S, B, false>(simd, &b, h_b, c_b);
+}
+
+/// h's columns and the gates of 4 lines.
+#[inline(always)]
+fn halves<S: Simd, E: Element>(simd: S, z: [S::Row; 4], w_hh: &[E::Line], hidden: usize, (h, c): Lanes<'_>) {
+    let ((h_a, h_b), (c_a, c_b)) = (h.split_at_mut(8), c.split_at_mut(8));
+    let (low, high) = w_hh.split_at(8 * 4);
+    let (mut a, mut b) = ([S::Half::splat(simd, 0.0); 4], [S::Half::splat(simd, 0.0); 4]);
+    each_of_4!(n < 4 => { [a[n], b[n]] = z[n].split(); });
+    let zero = [S::Half::splat(simd, 0.0); 4];
+    // In memory: 16 registers do not hold both halves, and which accumulators the compiler puts on the stack instead, in each
+    // round of a loop, depends on the program around ((1, 16) 41 or 46 ns).
+    let mut b = columns::<S, E, 1>(simd, [b, zero], low, h_a);
+    let b = black_box(&mut b);
+    let a = columns::<S, E, 0>(simd, [a, zero], low, h_a);
+    let rest = &h_b[..hidden - 8];
+    let [mut a, a_odd] = columns::<S, E, 0>(simd, a, high, rest);
+    each_of_4!(n < 4 => { a[n] = a[n].add(simd, a_odd[n]); });
+    let a = black_box(&mut a);
+    let [mut b, b_odd] = columns::<S, E, 1>(simd, *b, high, rest);
+    each_of_4!(n < 4 => { b[n] = b[n].add(simd, b_odd[n]); });
+    activate_8(simd, *a, h_a, c_a);
+    activate_8(simd, b, h_b, c_b);
+}
+
+/// Half `HALF` of some columns of 4 lines, in two chains. See [`advance`], which does it for whole lines.
+#[inline(always)]
+fn columns<S: Simd, E: Element, const HALF: usize>(
+    simd: S,
+    [mut even, mut odd]: [[S::Half; 4]; 2],
+    columns: &[E::Line],
+    inputs: &[f32],
+) -> [[S::Half; 4]; 2] {
+    let ((rounds, rest), (pairs, last)) = (columns.as_chunks::<8>(), inputs.as_chunks::<2>());
+    for (lines, x) in rounds.iter().zip(pairs).take(black_box(usize::MAX)) {
+        black_box(());
+        let splat = S::Half::splat(simd, x[0]);
+        each_of_4!(n < 4 => { even[n] = E::load(simd, &lines[n], 0).split()[HALF].mul_add(simd, splat, even[n]); });
+        let splat = S::Half::splat(simd, x[1]);
+        each_of_4!(n < 4 => { odd[n] = E::load(simd, &lines[4 + n], 0).split()[HALF].mul_add(simd, splat, odd[n]); });
+    }
+    if let (Some(lines), [x]) = (rest.first_chunk::<4>(), last) {
+        let x = S::Half::splat(simd, *x);
+        each_of_4!(n < 4 => { even[n] = E::load(simd, &lines[n], 0).split()[HALF].mul_add(simd, x, even[n]); });
+    }
+    [even, odd]
+}
