@@ -241,7 +241,7 @@ fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, con
     h: [&[f32; H]; T],
 ) -> [[S::Row; R]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); R]; T];
-    if const { chains(H, R) * R * T <= S::ACCUMULATORS || R <= tile_lines(S::ACCUMULATORS, T) } {
+    if const { one_tile(S::ACCUMULATORS, chains(H, R), R, T) } {
         Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
         return out;
     }
@@ -256,6 +256,11 @@ fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, con
     }
     each_tile!(R, tile_lines(S::ACCUMULATORS, T), tile);
     *out
+}
+
+/// Whether all lines are one tile.
+pub(crate) const fn one_tile(accumulators: usize, chains: usize, lines: usize, streams: usize) -> bool {
+    chains * lines * streams <= accumulators || lines <= tile_lines(accumulators, streams)
 }
 
 /// Lines in a tile for `streams` streams.

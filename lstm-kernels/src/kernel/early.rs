@@ -141,14 +141,18 @@ fn columns<S: Simd, E: Element, const HALF: usize>(
     let ((rounds, rest), (pairs, last)) = (columns.as_chunks::<8>(), inputs.as_chunks::<2>());
     for (lines, x) in rounds.iter().zip(pairs).take(black_box(usize::MAX)) {
         black_box(());
-        let splat = S::Half::splat(simd, x[0]);
-        each_of_4!(n < 4 => { even[n] = E::load(simd, &lines[n], 0).split()[HALF].mul_add(simd, splat, even[n]); });
-        let splat = S::Half::splat(simd, x[1]);
-        each_of_4!(n < 4 => { odd[n] = E::load(simd, &lines[4 + n], 0).split()[HALF].mul_add(simd, splat, odd[n]); });
+        column::<S, E, HALF>(simd, &mut even, &lines[..4], x[0]);
+        column::<S, E, HALF>(simd, &mut odd, &lines[4..], x[1]);
     }
-    if let (Some(lines), [x]) = (rest.first_chunk::<4>(), last) {
-        let x = S::Half::splat(simd, *x);
-        each_of_4!(n < 4 => { even[n] = E::load(simd, &lines[n], 0).split()[HALF].mul_add(simd, x, even[n]); });
+    if let [x] = last {
+        column::<S, E, HALF>(simd, &mut even, rest, *x);
     }
     [even, odd]
+}
+
+/// sum += half of a column * x.
+#[inline(always)]
+fn column<S: Simd, E: Element, const HALF: usize>(simd: S, sum: &mut [S::Half; 4], column: &[E::Line], x: f32) {
+    let (x, column) = (S::Half::splat(simd, x), &column[..4]);
+    each_of_4!(n < 4 => { sum[n] = E::load(simd, &column[n], 0).split()[HALF].mul_add(simd, x, sum[n]); });
 }

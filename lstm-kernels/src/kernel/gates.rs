@@ -57,9 +57,7 @@ pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(
 #[inline(always)]
 pub(crate) fn activate_8<S: Simd>(simd: S, z: [S::Half; 4], h: &mut [f32], c: &mut [f32]) {
     let (Some(h8), Some(c8)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
-    let mut gates = [quotient::<S, S::Half, 8, true>(simd, z[0], &P); 4];
-    each_of_4!(n < 4 => { gates[n] = quotient::<S, S::Half, 8, true>(simd, z[n], &P); });
-    update::<S, S::Half, 8, true>(simd, each_gate(simd, gates), h8, c8);
+    update::<S, S::Half, 8, true>(simd, gates_of::<S, S::Half, 8, true>(simd, z), h8, c8);
 }
 
 struct Gates<'a, S: Simd, const R: usize, const FAST: bool> {
@@ -121,7 +119,7 @@ impl<S: Simd, const R: usize> Section<S> for FourGates<'_, S, R> {
 #[inline(always)]
 fn blocks<'a, S: Simd, const R: usize>(simd: S, z: &[S::Row; R], mut lanes: Lanes<'a>) -> Lanes<'a> {
     each_of_4!(n < R / 4 => {
-        let gates = gates_of(simd, [z[4 * n], z[4 * n + 1], z[4 * n + 2], z[4 * n + 3]]);
+        let gates = gates_of::<S, _, 16, false>(simd, [z[4 * n], z[4 * n + 1], z[4 * n + 2], z[4 * n + 3]]);
         lanes = units_16::<S, false>(simd, gates, lanes);
     });
     lanes
@@ -213,7 +211,8 @@ fn units_8_of_2<'a, S: Simd>(simd: S, [a, b]: [[S::Row; 2]; 2], lanes: [Lanes<'a
     let ([i_a, f_a], [g_a, o_a]) = (a[0].split(), a[1].split());
     let ([i_b, f_b], [g_b, o_b]) = (b[0].split(), b[1].split());
     let both = S::Row::join;
-    let gates = gates_of(simd, [both([i_a, i_b]), both([f_a, f_b]), both([g_a, g_b]), both([o_a, o_b])]);
+    let gates =
+        gates_of::<S, _, 16, false>(simd, [both([i_a, i_b]), both([f_a, f_b]), both([g_a, g_b]), both([o_a, o_b])]);
     let c = both([S::Half::load(simd, c8_a), S::Half::load(simd, c8_b)]);
     let [h, c] = updated::<S, S::Row, 16, false>(simd, gates, c);
     let (h, c) = (h.split(), c.split());
@@ -241,7 +240,7 @@ fn units_4_of_4<S: Simd>(simd: S, lines: [S::Row; 4], [a, b, c, d]: [Lanes<'_>; 
         [quarters::<S>(lines[0]), quarters::<S>(lines[1]), quarters::<S>(lines[2]), quarters::<S>(lines[3])];
     let [i, f] = [row::<S>([a[0], b[0], c[0], d[0]]), row::<S>([a[1], b[1], c[1], d[1]])];
     let [g, o] = [row::<S>([a[2], b[2], c[2], d[2]]), row::<S>([a[3], b[3], c[3], d[3]])];
-    let gates = gates_of(simd, [i, f, g, o]);
+    let gates = gates_of::<S, _, 16, false>(simd, [i, f, g, o]);
     let load = S::Quarter::load;
     let cells = row::<S>([load(simd, c_a), load(simd, c_b), load(simd, c_c), load(simd, c_d)]);
     let [h, c] = updated::<S, S::Row, 16, false>(simd, gates, cells);
@@ -270,9 +269,9 @@ fn row<S: Simd>([a, b, c, d]: [S::Quarter; 4]) -> S::Row {
 
 /// [`each_gate`] from the lines.
 #[inline(always)]
-fn gates_of<S: Simd>(simd: S, lines: [S::Row; 4]) -> [Quotient<S::Row>; 4] {
-    let mut gates = [quotient::<S, S::Row, 16, false>(simd, lines[0], &P); 4];
-    each_of_4!(n < 4 => { gates[n] = quotient::<S, S::Row, 16, false>(simd, lines[n], &P); });
+fn gates_of<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(simd: S, lines: [V; 4]) -> [Quotient<V>; 4] {
+    let mut gates = [quotient::<S, V, N, FAST>(simd, lines[0], &P); 4];
+    each_of_4!(n < 4 => { gates[n] = quotient::<S, V, N, FAST>(simd, lines[n], &P); });
     each_gate(simd, gates)
 }
 

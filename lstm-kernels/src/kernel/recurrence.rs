@@ -23,7 +23,7 @@
 use core::hint::black_box;
 
 use super::early::{self, OneGroup};
-use super::{Part, activate, activate_four, activate_small, add, block, chains, tile_lines};
+use super::{Part, activate, activate_four, activate_small, add, block, chains, one_tile, tile_lines};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -164,7 +164,7 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
     parts: Parts<'_, E, T>,
 ) -> [[S::Row; N]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); N]; T];
-    if const { C * N * T <= S::ACCUMULATORS || N <= tile_lines(S::ACCUMULATORS, T) } {
+    if const { one_tile(S::ACCUMULATORS, C, N, T) } {
         Tile::<S, E, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
