@@ -132,6 +132,17 @@ fn a_long_sequence_crosses_blocks_and_chunks_and_stays_within_a_millionth() {
 }
 
 #[test]
+fn a_long_stream_of_a_middle_size_agrees_though_its_chunks_overlap() {
+    // Blocks of 64 columns of x and of h that are full or not, with pieces of all widths; the last chunk has 0 to 32 rows.
+    let sizes = [(64, 64), (16, 64), (66, 80), (98, 96), (30, 112), (128, 128), (200, 128), (300, 144), (32, 160)];
+    for (n, ((input, hidden), steps)) in sizes.into_iter().zip([96, 97, 98, 103, 127, 128, 129, 160, 99]).enumerate() {
+        let config = LstmConfig::new(input, hidden).bidirectional(n % 2 == 1).bias(n % 4 != 2);
+        check(&LstmCase::random(config, [steps, 1], false, n % 3 > 0, n as u64));
+    }
+    check(&LstmCase::random(LstmConfig::new(20, 64).num_layers(2), [110, 3], true, false, 9));
+}
+
+#[test]
 fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
     let small = GRID.iter().filter(|shape| shape.hidden <= 100);
     for (n, shape) in small.enumerate() {

@@ -112,6 +112,8 @@ mod gates;
 pub(crate) mod native;
 
 #[cfg(feature = "alloc")]
+pub(crate) mod overlap;
+#[cfg(feature = "alloc")]
 pub(crate) mod recurrence;
 
 #[cfg(feature = "alloc")]

@@ -9,13 +9,13 @@
 //! sums is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.46 times as long with AVX-512 at 64 rows,
 //! on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
 //!
-//! The two parts take turns, for overlapping them gains nothing: the recurrence of one stream of (256, 256) waits for its weights
-//! from the L2 cache, 9.1 us at 43 bytes a cycle, but each load of x's part from the L1 cache takes a turn away from those
-//! that fill it. In one loop both took 12.4 us, one after the other 12.6; prefetching h's weights during x's part hid none
-//! of their time. (Products of registers alone would be free.) On Zen 5 bare loops over the weights gain 8 % from it at
-//! (128, 128) and 4 % at (256, 256). Groups of 8 lines at (128, 128) lose there: 4 % with AVX-512, 11 % with AVX2.
-//! Two copies of h's weights, read in turn, would make one stream of (128, 128) 12 % faster there, as more is read before it is
-//! read again (see `kernel`); of (64, 64) 22 % slower, of (160, 160) 6 %.
+//! The two parts take turns, but for one stream of a middle size, [`overlap`]. In larger layers that would gain nothing: on
+//! Sapphire Rapids the recurrence of one stream of (256, 256) waits for its weights from the L2 cache, 9.1 us at 43 bytes a cycle, but
+//! each load of x's part from the L1 cache takes a turn away from those that fill it. In one loop both took 12.4 us, one after
+//! the other 12.6; prefetching h's weights during x's part hid none of their time. (Products of registers alone would be
+//! free.) On Zen 5 it is the same. Groups of 8 lines at (128, 128) lose there: 4 % with AVX-512, 11 % with AVX2. Two copies of h's
+//! weights, read in turn, as more is read before it is read again (see `kernel`): (128, 128) 12 % faster, (64, 64) 22 % and
+//! (160, 160) 6 % slower; to overlap gains more.
 //!
 //! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight to its gates.
 //! Small layers skip all of the above ([`small`]).
@@ -74,6 +74,8 @@ pub(crate) struct Packed<E: Element> {
     projection: Option<Dense<E>>,
     /// See [`small`].
     small: bool,
+    /// See [`overlap`].
+    overlaps: bool,
 }
 
 /// Does the same with a layer of any element.
@@ -87,6 +89,7 @@ macro_rules! with {
     };
 }
 
+mod overlap;
 mod small;
 
 impl Layer {
@@ -134,7 +137,9 @@ impl<E: Element> Packed<E> {
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let plain = groups == 1 && projection.is_none() && sizes.input <= BLOCK;
         let small = plain && size_of::<E>() == 4 && !matches!(token, Token::Scalar(_));
-        Ok(Self { sizes, bias, columns, x_lines, groups, projection, small })
+        let mut packed = Self { sizes, bias, columns, x_lines, groups, projection, small, overlaps: false };
+        packed.overlaps = packed.overlaps();
+        Ok(packed)
     }
 
     /// Time steps in a chunk.
@@ -244,7 +249,7 @@ impl<E: Element> Op for On<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        if self.small(simd) {
+        if self.small(simd) || self.overlapped(simd) {
             return;
         }
         let most = self.layer.chunk(self.pass.batch);
@@ -254,7 +259,7 @@ impl<E: Element> Op for On<'_, E> {
             // Of a single row x's part would gain nothing from being ahead.
             let ahead = len * self.pass.batch > 1;
             if ahead {
-                self.input_part(simd, first, len);
+                self.input_part(simd, first, len, 0);
             }
             let next = self.pass.chunk(done, most);
             for n in 0..len {
@@ -274,14 +279,14 @@ impl<E: Element> Op for InputPart<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let steps = self.0.pass.active.len();
-        self.0.input_part(simd, 0, steps);
+        self.0.input_part(simd, 0, steps, 0);
     }
 }
 
 impl<E: Element> On<'_, E> {
-    /// The bias and x's part of the sums for `len` time steps, into `z`.
+    /// The bias and x's part of the sums for `len` time steps, into the lines of `z` from `z` on.
     #[inline(always)]
-    fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize) {
+    fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize, z: usize) {
         let (layer, batch) = (self.layer, self.pass.batch);
         let (input, lines) = (layer.sizes.input, layer.bias.len());
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
@@ -290,7 +295,7 @@ impl<E: Element> On<'_, E> {
             let (group_lines, line, w_ih, _) = layer.group(group);
             for n in 0..if all { 1 } else { len } {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
-                let mut z = Sums { data: &mut self.pass.z[n * batch * lines..], stride: lines, first: line };
+                let mut z = Sums { data: &mut self.pass.z[z + n * batch * lines..], stride: lines, first: line };
                 let count = if all { len * batch } else { self.pass.active[first + n] };
                 add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
             }
@@ -311,7 +316,7 @@ impl<E: Element> On<'_, E> {
         let alone = active == 1 && self.step_alone(simd, x, z, backwards);
         if !alone {
             if !ahead {
-                self.input_part(simd, first, 1);
+                self.input_part(simd, first, 1, 0);
             }
             for group in 0..layer.groups {
                 prefetch(share(soon, group, layer.groups));

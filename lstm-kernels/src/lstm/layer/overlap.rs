@@ -1,0 +1,96 @@
+//! One stream through a layer of middle size: x's part of each chunk of time steps is computed in between the steps of the chunk
+//! before ([`kernel::overlap`](crate::kernel::overlap) has the idea and the figures).
+
+use core::ops::RangeInclusive;
+
+use super::{On, Packed};
+use crate::element::Element;
+use crate::kernel::overlap::{Ahead, Rest, Steps, serves};
+use crate::simd::{Op, Simd};
+
+/// Time steps in a chunk.
+const STEPS: usize = 32;
+
+/// Chunks from which on it is done: the first one's x has nothing to go beside.
+const CHUNKS: usize = 3;
+
+/// Bytes of h's weights that come from the L2 cache slowly enough.
+const H_BYTES: RangeInclusive<usize> = 56 << 10..=400 << 10;
+
+impl<E: Element> Packed<E> {
+    /// Whether a layer gains from it, and is what the kernel is written for.
+    pub(super) fn overlaps(&self) -> bool {
+        let (lines, h_lines) = (self.bias.len(), self.columns.len() - self.x_lines);
+        let shape = lines.is_multiple_of(4) && self.sizes.hidden.is_multiple_of(16) && self.projection.is_none();
+        let input = self.sizes.input >= 16 && self.sizes.input.is_multiple_of(2);
+        shape && input && H_BYTES.contains(&(h_lines * size_of::<E::Line>()))
+    }
+}
+
+impl<E: Element> On<'_, E> {
+    /// All steps, if that is faster so.
+    #[inline(always)]
+    pub(super) fn overlapped<S: Simd>(&mut self, simd: S) -> bool {
+        let (steps, chunk_lines) = (self.pass.active.len(), STEPS * self.layer.bias.len());
+        let one = self.pass.batch == 1 && steps >= CHUNKS * STEPS && self.pass.active[steps - 1] == 1;
+        let room = self.pass.z.len() >= 2 * chunk_lines + 8 * STEPS;
+        if const { !serves::<S, E>() } || !one || !room || !self.layer.overlaps {
+            return false;
+        }
+        // A chunk: the first time step and how many; and where its z begins.
+        let (mut chunk, mut z) = (self.pass.chunk(0, STEPS), 0);
+        let mut done = chunk.1;
+        self.input_part(simd, chunk.0, chunk.1, z);
+        while chunk.1 > 0 {
+            let (next, next_z) = (self.pass.chunk(done, STEPS), chunk_lines - z);
+            self.both(simd, (chunk, z), (next, next_z));
+            let (first, len) = next;
+            if !len.is_multiple_of(2) {
+                self.input_part(simd, first + len - 1, 1, next_z + (len - 1) * self.layer.bias.len());
+            }
+            (chunk, z) = (next, next_z);
+            done += len;
+        }
+        true
+    }
+
+    /// The steps of a chunk, and x's part of the next one but for an odd last row.
+    #[inline(always)]
+    fn both<S: Simd>(
+        &mut self,
+        simd: S,
+        ((first, len), z): ((usize, usize), usize),
+        ((next_first, next_len), next_z): ((usize, usize), usize),
+    ) {
+        let (layer, pass) = (self.layer, &mut self.pass);
+        let (input, hidden, chunk_lines) = (layer.sizes.input, layer.sizes.hidden, STEPS * layer.bias.len());
+        let (w_ih, w_hh) = layer.tensors();
+        let (zs, partial) = pass.z.split_at_mut(2 * chunk_lines);
+        let (low, high) = zs.split_at_mut(chunk_lines);
+        let (here, there) = if z < next_z { (low, high) } else { (high, low) };
+        let x = &pass.x[next_first * input..][..next_len * input];
+        let mut ahead = Ahead::<E>::new(w_ih, &layer.bias, (x, input), there, partial);
+        let start = if pass.reverse { first + len - 1 } else { first };
+        let steps = Steps {
+            w_hh,
+            z: here.as_chunks().0,
+            h: &mut pass.h[..hidden],
+            c: &mut pass.c[..hidden],
+            next: &mut pass.next[..hidden],
+            out: &mut pass.out[first * pass.out_stride + pass.out_first..],
+            out_stride: pass.out_stride,
+            steps: len,
+            reverse: pass.reverse,
+            backwards: !(pass.turn + start).is_multiple_of(2),
+            ahead: &mut ahead,
+        };
+        apart(simd, steps);
+        apart(simd, Rest(&mut ahead));
+    }
+}
+
+/// Enters a kernel as a function of its own: inlined into the only place that calls it, it lacked registers (20 % slower).
+#[inline(never)]
+fn apart<S: Simd>(simd: S, op: impl Op) {
+    simd.enter(op);
+}
