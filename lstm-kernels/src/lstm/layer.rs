@@ -74,8 +74,6 @@ pub(crate) struct Packed<E: Element> {
     projection: Option<Dense<E>>,
     /// See [`small`].
     small: bool,
-    /// See [`overlap`].
-    overlaps: bool,
 }
 
 /// Does the same with a layer of any element.
@@ -137,9 +135,7 @@ impl<E: Element> Packed<E> {
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let plain = groups == 1 && projection.is_none() && sizes.input <= BLOCK;
         let small = plain && size_of::<E>() == 4 && !matches!(token, Token::Scalar(_));
-        let mut packed = Self { sizes, bias, columns, x_lines, groups, projection, small, overlaps: false };
-        packed.overlaps = packed.overlaps();
-        Ok(packed)
+        Ok(Self { sizes, bias, columns, x_lines, groups, projection, small })
     }
 
     /// Time steps in a chunk.

@@ -87,6 +87,7 @@ impl Workspace {
     }
 
     /// One time step of a single layer; h is the output.
+    #[inline] // else 3 of the 38 ns of (1, 8)
     pub(super) fn step(
         &mut self,
         lstm: &Lstm,

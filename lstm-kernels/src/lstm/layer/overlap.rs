@@ -19,7 +19,7 @@ const H_BYTES: RangeInclusive<usize> = 56 << 10..=400 << 10;
 
 impl<E: Element> Packed<E> {
     /// Whether a layer gains from it, and is what the kernel is written for.
-    pub(super) fn overlaps(&self) -> bool {
+    fn overlaps(&self) -> bool {
         let (lines, h_lines) = (self.bias.len(), self.columns.len() - self.x_lines);
         let shape = lines.is_multiple_of(4) && self.sizes.hidden.is_multiple_of(16) && self.projection.is_none();
         let input = self.sizes.input >= 16 && self.sizes.input.is_multiple_of(2);
@@ -34,7 +34,7 @@ impl<E: Element> On<'_, E> {
         let (steps, chunk_lines) = (self.pass.active.len(), STEPS * self.layer.bias.len());
         let one = self.pass.batch == 1 && steps >= CHUNKS * STEPS && self.pass.active[steps - 1] == 1;
         let room = self.pass.z.len() >= 2 * chunk_lines + 8 * STEPS;
-        if const { !serves::<S, E>() } || !one || !room || !self.layer.overlaps {
+        if const { !serves::<S, E>() } || !one || !room || !self.layer.overlaps() {
             return false;
         }
         // A chunk: the first time step and how many; and where its z begins.
