@@ -3,7 +3,7 @@
 
 use core::ops::RangeInclusive;
 
-use super::{On, Packed};
+use super::{On, Packed, Pass};
 use crate::element::Element;
 use crate::kernel::overlap::{Ahead, Rest, Steps, serves};
 use crate::simd::{Op, Simd};
@@ -16,6 +16,14 @@ const CHUNKS: usize = 3;
 
 /// Bytes of h's weights that come from the L2 cache slowly enough.
 const H_BYTES: RangeInclusive<usize> = 56 << 10..=400 << 10;
+
+/// Some time steps, and where their sums begin in a pass's `z`.
+#[derive(Clone, Copy)]
+struct Chunk {
+    first: usize,
+    len: usize,
+    z: usize,
+}
 
 impl<E: Element> Packed<E> {
     /// Whether a layer gains from it, and is what the kernel is written for.
@@ -37,49 +45,47 @@ impl<E: Element> On<'_, E> {
         if const { !serves::<S, E>() } || !one || !room || !self.layer.overlaps() {
             return false;
         }
-        // A chunk: the first time step and how many; and where its z begins.
-        let (mut chunk, mut z) = (self.pass.chunk(0, STEPS), 0);
-        let mut done = chunk.1;
-        self.input_part(simd, chunk.0, chunk.1, z);
-        while chunk.1 > 0 {
-            let (next, next_z) = (self.pass.chunk(done, STEPS), chunk_lines - z);
-            self.both(simd, (chunk, z), (next, next_z));
-            let (first, len) = next;
-            if !len.is_multiple_of(2) {
-                self.input_part(simd, first + len - 1, 1, next_z + (len - 1) * self.layer.bias.len());
+        let chunk = |pass: &Pass<'_>, done, z| {
+            let (first, len) = pass.chunk(done, STEPS);
+            Chunk { first, len, z }
+        };
+        let mut here = chunk(&self.pass, 0, 0);
+        self.input_part(simd, here.first, here.len, here.z);
+        let mut done = here.len;
+        while here.len > 0 {
+            let next = chunk(&self.pass, done, chunk_lines - here.z);
+            self.both(simd, here, next);
+            if !next.len.is_multiple_of(2) {
+                let last = next.len - 1;
+                self.input_part(simd, next.first + last, 1, next.z + last * self.layer.bias.len());
             }
-            (chunk, z) = (next, next_z);
-            done += len;
+            here = next;
+            done += next.len;
         }
         true
     }
 
     /// The steps of a chunk, and x's part of the next one but for an odd last row.
     #[inline(always)]
-    fn both<S: Simd>(
-        &mut self,
-        simd: S,
-        ((first, len), z): ((usize, usize), usize),
-        ((next_first, next_len), next_z): ((usize, usize), usize),
-    ) {
+    fn both<S: Simd>(&mut self, simd: S, here: Chunk, next: Chunk) {
         let (layer, pass) = (self.layer, &mut self.pass);
         let (input, hidden, chunk_lines) = (layer.sizes.input, layer.sizes.hidden, STEPS * layer.bias.len());
         let (w_ih, w_hh) = layer.tensors();
-        let (zs, partial) = pass.z.split_at_mut(2 * chunk_lines);
-        let (low, high) = zs.split_at_mut(chunk_lines);
-        let (here, there) = if z < next_z { (low, high) } else { (high, low) };
-        let x = &pass.x[next_first * input..][..next_len * input];
-        let mut ahead = Ahead::<E>::new(w_ih, &layer.bias, (x, input), there, partial);
-        let start = if pass.reverse { first + len - 1 } else { first };
+        let (z, partial) = pass.z.split_at_mut(2 * chunk_lines);
+        let (low, high) = z.split_at_mut(chunk_lines);
+        let (z, next_z) = if here.z < next.z { (low, high) } else { (high, low) };
+        let x = &pass.x[next.first * input..][..next.len * input];
+        let mut ahead = Ahead::<E>::new(w_ih, &layer.bias, (x, input), next_z, partial);
+        let start = if pass.reverse { here.first + here.len - 1 } else { here.first };
         let steps = Steps {
             w_hh,
-            z: here.as_chunks().0,
+            z: z.as_chunks().0,
             h: &mut pass.h[..hidden],
             c: &mut pass.c[..hidden],
             next: &mut pass.next[..hidden],
-            out: &mut pass.out[first * pass.out_stride + pass.out_first..],
+            out: &mut pass.out[here.first * pass.out_stride + pass.out_first..],
             out_stride: pass.out_stride,
-            steps: len,
+            steps: here.len,
             reverse: pass.reverse,
             backwards: !(pass.turn + start).is_multiple_of(2),
             ahead: &mut ahead,
