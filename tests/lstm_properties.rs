@@ -132,7 +132,7 @@ fn a_long_sequence_crosses_blocks_and_chunks_and_stays_within_a_millionth() {
 }
 
 #[test]
-fn a_long_stream_of_a_middle_size_agrees_though_its_chunks_overlap() {
+fn a_long_stream_of_a_large_layer_agrees_though_its_chunks_overlap() {
     // Blocks of 64 columns of x and of h that are full or not, with pieces of all widths; the last chunk has 0 to 32 rows.
     let sizes = [(64, 64), (16, 64), (66, 80), (98, 96), (30, 112), (128, 128), (200, 128), (300, 144), (32, 160)];
     for (n, ((input, hidden), steps)) in sizes.into_iter().zip([96, 97, 98, 103, 127, 128, 129, 160, 99]).enumerate() {
@@ -140,6 +140,7 @@ fn a_long_stream_of_a_middle_size_agrees_though_its_chunks_overlap() {
         check(&LstmCase::random(config, [steps, 1], false, n % 3 > 0, n as u64));
     }
     check(&LstmCase::random(LstmConfig::new(20, 64).num_layers(2), [110, 3], true, false, 9));
+    check(&LstmCase::random(LstmConfig::new(16, 256), [97, 1], false, true, 10));
 }
 
 #[test]

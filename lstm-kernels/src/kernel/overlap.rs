@@ -13,10 +13,10 @@
 //! all rows of the chunk have them: so they stay in the L1 cache, through which h's weights pass, and the sums of a half-done block
 //! of 64 columns wait in memory. The order within each sum is what it always is.
 //!
-//! On Zen 5, ns a step: (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128) 1,930 to 1,655, (160, 160) 2,960 to 2,450. There the
-//! L2 cache gives a line every 1.33 cycles where it gives but 56 to 400 KiB (see [`kernel`](super)), which is the time that this
-//! fills. Where it gives one in 1.02, loads from the L1 cache take turns with what fills it: bare loops gain 3 % at
-//! (192, 192) and nothing at (256, 256).
+//! On Zen 5, ns a step: (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128) 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256)
+//! 8,400 to 7,900, (384, 384) 22,200 to 20,300; (512, 512), whose weights come from the L3 cache, the same. Bare loops tell less: they
+//! gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see [`kernel`](super)), 3 % at (192, 192) and nothing
+//! at (256, 256), as loads from the L1 cache take turns with what fills it.
 //!
 //! **Tried and lost**, (128, 128): pieces of one chain and four rows, which reads every second column, hence half of the cache's
 //! sets, 2,170; of 32 pairs, a bare loop, 1,600 for 1,396; of 8, 1,870, as the sums go through memory twice as often. x's part
