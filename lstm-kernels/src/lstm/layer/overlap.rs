@@ -28,10 +28,9 @@ struct Chunk {
 impl<E: Element> Packed<E> {
     /// Whether a layer gains from it, and is what the kernel is written for.
     fn overlaps(&self) -> bool {
-        let (lines, h_lines) = (self.bias.len(), self.columns.len() - self.x_lines);
-        let shape = lines.is_multiple_of(4) && self.sizes.hidden.is_multiple_of(16) && self.projection.is_none();
+        let groups_of_4 = self.sizes.hidden.is_multiple_of(16) && self.projection.is_none();
         let input = self.sizes.input >= 16 && self.sizes.input.is_multiple_of(2);
-        shape && input && H_BYTES.contains(&(h_lines * size_of::<E::Line>()))
+        groups_of_4 && input && H_BYTES.contains(&size_of_val(self.tensors().1))
     }
 }
 
