@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs)]
 
-use lstm_kernels::{Error, Isa, LstmWeights, lstm_cell};
+use lstm_kernels::{Error, Isa, LstmWeights, StateDict, lstm_cell};
 use support::{Close, TensorFile, assert_same_bits, assert_within, isas};
 
 /// Against PyTorch in float64.
@@ -24,12 +24,11 @@ macro_rules! cases {
 
             static BAKED: Cell = Cell::baked();
 
-            fn loaded(file: &TensorFile, isa: Isa) -> Cell {
-                let [ih, hh, bias_ih, bias_hh] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]
-                    .map(|name| file.f32s(&format!("{}.{name}_l0", $prefix)));
-                let [weight, bias] = ["weight", "bias"].map(|name| file.f32s(&format!("{}.{name}", $head)));
-                let lstm = LstmWeights::torch(&ih, &hh, $bias.then_some((&bias_ih, &bias_hh)));
-                Cell::with_isa(&lstm.with_head(&weight, $bias.then_some(&bias)), isa).expect("good weights")
+            fn loaded(isa: Isa) -> Cell {
+                let file = StateDict::read(include_bytes!("data/bake/models.safetensors")).expect("a file");
+                let (lstm, head) = (file.cell($prefix).expect("an LSTM"), file.linear($head).expect("a linear layer"));
+                assert_eq!((head.in_features, head.out_features, head.bias.is_some()), ($hidden, $out, $bias));
+                Cell::with_isa(&lstm.view().with_head(&head.weight, head.bias.as_deref()), isa).expect("good weights")
             }
 
             #[test]
@@ -40,7 +39,7 @@ macro_rules! cases {
                 let xs = xs.as_chunks::<$input>().0;
                 assert!(xs.len() == 24 && hs.len() == 24 * $hidden && ys.len() == 24 * $out);
                 for isa in isas() {
-                    let (on_isa, loaded) = (Cell::baked_with_isa(isa).expect("it is there"), loaded(&file, isa));
+                    let (on_isa, loaded) = (Cell::baked_with_isa(isa).expect("it is there"), loaded(isa));
                     assert_eq!((on_isa.isa(), loaded.isa()), (isa, isa));
                     let [mut a, mut b, mut c] = [Cell::zero_state(); 3];
                     for (t, x) in xs.iter().enumerate() {

@@ -3,10 +3,11 @@
 
 use lstm_kernels::{Lstm, LstmCellDyn, StateDict, StateDictError};
 use proptest::prelude::*;
+use safetensors::tensor::Dtype;
 use support::cases;
 
 use crate::allocator::peak;
-use crate::file::{bytes, lstm, raw};
+use crate::file::{Part, Parts, bytes, lstm, raw};
 
 /// Bytes of memory for each byte of a file. The most expensive byte stands in a header: a JSON number of one digit,
 /// in an array, takes 32 bytes as a value and three times that while the array grows: 48 bytes for each of its two.
@@ -18,8 +19,9 @@ const FIXED: usize = 4096;
 /// Reads a file in every way and returns what the simplest says.
 fn read(bytes: &[u8]) -> Result<Lstm, StateDictError> {
     let (result, memory) = peak(|| {
-        for prefix in ["rnn", ""] {
+        for prefix in ["rnn", "head", ""] {
             drop(LstmCellDyn::from_state_dict(bytes, prefix));
+            drop(StateDict::read(bytes).and_then(|file| file.linear(prefix)));
             drop(Lstm::from_state_dict(bytes, prefix).map_err(|error| format!("{error} {error:?}")));
         }
         Lstm::from_state_dict(bytes, "rnn")
@@ -160,7 +162,7 @@ fn a_layer_number_does_not_decide_how_much_is_done() {
         parts.insert(format!("rnn.bias_ih_l{layer}"), part);
         match refused(&bytes(&parts)) {
             StateDictError::Missing { key, .. } => assert_eq!(key, "rnn.weight_ih_l1"),
-            StateDictError::Unexpected { key } => assert_eq!(key, "rnn.bias_ih_l18446744073709551616"),
+            StateDictError::Unexpected { key, .. } => assert_eq!(key, "rnn.bias_ih_l18446744073709551616"),
             other => panic!("{layer}: {other:?}"),
         }
     }
@@ -187,8 +189,6 @@ fn many_layers_are_an_lstm_and_many_keys_or_long_ones_are_an_error() {
 #[test]
 fn the_memory_that_a_file_takes_is_in_proportion_to_it() {
     // What costs the most for each byte: one unit (four of sixteen lanes used), in half precision.
-    use crate::file::{Part, Parts};
-    use safetensors::tensor::Dtype;
     for (dtype, inputs) in [(Dtype::F16, 100_000), (Dtype::F64, 100_000), (Dtype::F32, 1)] {
         let mut parts = Parts::new();
         parts.insert("weight_ih".into(), Part::zeros(dtype, &[4, inputs]));
@@ -207,7 +207,10 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         in_header in any::<bool>(),
     ) {
-        let mut file = bytes(&lstm("rnn.", 2, true));
+        let mut parts = lstm("rnn.", 2, true);
+        parts.insert("head.weight".into(), Part::zeros(Dtype::F64, &[2, 3]));
+        parts.insert("head.bias".into(), Part::zeros(Dtype::F16, &[2]));
+        let mut file = bytes(&parts);
         let header = 8 + u64::from_le_bytes(file[..8].try_into().expect("eight bytes")) as usize;
         let len = if in_header { header } else { file.len() };
         for (index, byte) in damage {

@@ -1,6 +1,6 @@
 //! Files that are whole but hold something else than an LSTM: the error names the key, what was expected and found.
 
-use lstm_kernels::{Error, Lstm, LstmCellDyn, StateDictError};
+use lstm_kernels::{Error, Lstm, LstmCellDyn, StateDict, StateDictError};
 use safetensors::tensor::Dtype;
 
 use crate::file::{Part, Parts, bytes, lstm};
@@ -14,6 +14,14 @@ fn replaced(key: &str, part: Part) -> StateDictError {
     let mut parts = lstm("rnn.", 2, true);
     assert!(parts.insert(key.into(), part).is_some(), "{key} is there");
     error(&parts, "rnn")
+}
+
+/// The key that a module cannot have.
+fn unexpected(error: StateDictError) -> String {
+    match error {
+        StateDictError::Unexpected { key, .. } => key,
+        other => panic!("another error: {other}"),
+    }
 }
 
 /// A valid f32 tensor in another type, whose elements are given as bits.
@@ -68,12 +76,14 @@ fn every_other_key_is_refused_and_named() {
     for other in ["weight", "weight_ih_l00", "weight_ih", "l0.weight_ih_l0", "weight_ih_l18446744073709551616"] {
         let mut parts = lstm("rnn.", 2, true);
         parts.insert(format!("rnn.{other}"), Part::floats(&[1], &[0.0]));
-        assert_eq!(error(&parts, "rnn"), StateDictError::Unexpected { key: format!("rnn.{other}") });
+        assert_eq!(unexpected(error(&parts, "rnn")), format!("rnn.{other}"));
     }
     // Outside the prefix anything may stand; without a prefix nothing is outside.
     let mut parts = lstm("", 1, false);
     parts.insert("head.weight".into(), Part::floats(&[1], &[0.0]));
-    assert_eq!(error(&parts, ""), StateDictError::Unexpected { key: "head.weight".into() });
+    let refused = error(&parts, "");
+    assert!(refused.to_string().starts_with("found `head.weight`, expected nothing but the `weight_ih`"), "{refused}");
+    assert_eq!(unexpected(refused), "head.weight");
     let mut parts = lstm("rnn.", 1, false);
     parts.insert("rnn2.weight".into(), Part::floats(&[1], &[0.0]));
     assert!(Lstm::from_state_dict(&bytes(&parts), "rnn").is_ok());
@@ -82,9 +92,9 @@ fn every_other_key_is_refused_and_named() {
 #[test]
 fn a_stack_is_no_cell_and_a_cell_is_no_stack() {
     let refused = |parts: &Parts| LstmCellDyn::from_state_dict(&bytes(parts), "rnn").map(drop);
-    let unexpected = |key: &str| Err(StateDictError::Unexpected { key: key.into() });
-    assert_eq!(refused(&lstm("rnn.", 2, false)), unexpected("rnn.weight_ih_l1"));
-    assert_eq!(refused(&lstm("rnn.", 1, true)), unexpected("rnn.weight_ih_l0_reverse"));
+    let wrong = |parts: &Parts| unexpected(refused(parts).expect_err("no cell"));
+    assert_eq!(wrong(&lstm("rnn.", 2, false)), "rnn.weight_ih_l1");
+    assert_eq!(wrong(&lstm("rnn.", 1, true)), "rnn.weight_ih_l0_reverse");
     // A cell has no projection.
     assert_eq!(refused(&lstm("rnn.", 1, false)), Err(StateDictError::Lstm(Error::UnexpectedProjection)));
 
@@ -93,9 +103,9 @@ fn a_stack_is_no_cell_and_a_cell_is_no_stack() {
         Parts::from(tensors.map(|(name, shape)| (format!("rnn.{name}{suffix}"), Part::zeros(Dtype::F32, &shape))))
     };
     assert_eq!((refused(&cell("")), refused(&cell("_l0"))), (Ok(()), Ok(())));
-    assert_eq!(error(&cell(""), "rnn"), StateDictError::Unexpected { key: "rnn.weight_ih".into() });
+    assert_eq!(unexpected(error(&cell(""), "rnn")), "rnn.weight_ih");
     let both = cell("").into_iter().chain(cell("_l0")).collect();
-    assert_eq!(refused(&both), unexpected("rnn.weight_ih_l0"));
+    assert_eq!(wrong(&both), "rnn.weight_ih_l0");
 }
 
 #[test]
@@ -182,5 +192,46 @@ fn options_that_pytorch_refuses_are_refused() {
     match error(&parts, "") {
         StateDictError::Lstm(Error::InvalidOption { option: "proj_size", .. }) => {}
         other => panic!("{other:?}"),
+    }
+}
+
+/// What is wrong with a `torch.nn.Linear` of 3 inputs and 2 outputs in which this has been changed.
+fn linear(change: impl FnOnce(&mut Parts)) -> StateDictError {
+    let mut parts = lstm("rnn.", 1, false);
+    parts.insert("head.weight".into(), Part::zeros(Dtype::F32, &[2, 3]));
+    parts.insert("head.bias".into(), Part::zeros(Dtype::F32, &[2]));
+    assert!(StateDict::read(&bytes(&parts)).and_then(|file| file.linear("head")).is_ok());
+    change(&mut parts);
+    StateDict::read(&bytes(&parts)).and_then(|file| file.linear("head")).expect_err("something is wrong")
+}
+
+#[test]
+fn what_is_wrong_with_a_linear_layer_is_named() {
+    let put = |name: &'static str, part| linear(move |parts| drop(parts.insert(format!("head.{name}"), part)));
+    assert_eq!(
+        put("scale", Part::zeros(Dtype::F32, &[1])).to_string(),
+        "found `head.scale`, expected nothing but the `weight` and `bias` of one `torch.nn.Linear`: is the prefix right?"
+    );
+    let missing = linear(|parts| drop(parts.remove("head.weight")));
+    assert_eq!(missing.to_string(), "expected `head.weight`, found `head.bias`");
+
+    for shape in [&[][..], &[6], &[0, 3], &[2, 0], &[2, 3, 1]] {
+        let expected = "[out_features, in_features], nothing zero".to_owned();
+        let error = StateDictError::WrongShape { key: "head.weight".into(), expected, found: shape.to_vec() };
+        assert_eq!(put("weight", Part::zeros(Dtype::F32, shape)), error);
+    }
+    for shape in [&[][..], &[0], &[1], &[3], &[2, 1]] {
+        let error =
+            StateDictError::WrongShape { key: "head.bias".into(), expected: "[2]".into(), found: shape.to_vec() };
+        assert_eq!(put("bias", Part::zeros(Dtype::F32, shape)), error);
+    }
+    let wrong_type = put("bias", Part::zeros(Dtype::I32, &[2]));
+    assert_eq!(wrong_type, StateDictError::WrongType { key: "head.bias".into(), found: "I32".into() });
+    for (name, shape) in [("weight", &[2, 3][..]), ("bias", &[2])] {
+        let mut values = vec![0.0; shape.iter().product()];
+        values[1] = f32::INFINITY;
+        let found = put(name, Part::floats(shape, &values));
+        let key = format!("head.{name}");
+        assert_eq!(found, StateDictError::NonFinite { key, index: 1, value: f64::INFINITY });
     }
 }

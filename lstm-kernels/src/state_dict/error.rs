@@ -43,6 +43,8 @@ pub enum StateDictError {
     Unexpected {
         /// The key.
         key: String,
+        /// The keys that the module can have, in words.
+        expected: &'static str,
     },
     /// A tensor holds no floating point numbers, or some of an uncommon format.
     WrongType {
@@ -87,12 +89,9 @@ impl fmt::Display for StateDictError {
                     .enumerate()
                     .try_for_each(|(n, found)| write!(f, "{} {}", if n == 0 { "" } else { "," }, Name(found)))
             }
-            Self::Unexpected { key } => write!(
-                f,
-                "found {}, expected nothing but the `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and `weight_hr` of \
-                 one module, for `torch.nn.LSTM` with `_l0` and so on: is the prefix right?",
-                Name(key)
-            ),
+            Self::Unexpected { key, expected } => {
+                write!(f, "found {}, expected nothing but the {expected}: is the prefix right?", Name(key))
+            }
             Self::WrongType { key, found } => write!(f, "{} is {found}, expected F32, F16, BF16 or F64", Name(key)),
             Self::WrongShape { key, expected, found } => {
                 write!(f, "{} has the shape {found:?}, expected {expected}", Name(key))
@@ -131,8 +130,15 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-pub(super) fn unexpected(key: String) -> StateDictError {
-    StateDictError::Unexpected { key }
+/// What may be under the prefix of an LSTM, or of one cell.
+pub(super) const LSTM: &str = "`weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and `weight_hr` of one module, for \
+    `torch.nn.LSTM` with `_l0` and so on";
+
+/// What may be under the prefix of a linear layer.
+pub(super) const LINEAR: &str = "`weight` and `bias` of one `torch.nn.Linear`";
+
+pub(super) fn unexpected(key: String, expected: &'static str) -> StateDictError {
+    StateDictError::Unexpected { key, expected }
 }
 
 pub(super) fn wrong_shape(key: String, expected: String, tensor: &TensorView<'_>) -> StateDictError {

@@ -21,6 +21,7 @@
 
 mod error;
 mod key;
+mod linear;
 mod tensors;
 mod values;
 
@@ -30,12 +31,15 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 
 pub use error::StateDictError;
+pub use linear::LinearTensors;
 pub use tensors::{LstmModel, LstmTensors};
 
 use key::{Key, Kind};
 use tensors::Shapes;
+use values::floats;
 
 /// A safetensors file in memory, of which modules can be taken.
 ///
@@ -74,7 +78,7 @@ impl<'a> StateDict<'a> {
         let prefix = dotted(prefix);
         let keys = self.keys(&prefix)?;
         if let Some(key) = keys.iter().find(|key| key.layer.is_none()) {
-            return Err(error::unexpected(key.name(&prefix)));
+            return Err(error::unexpected(key.name(&prefix), error::LSTM));
         }
         self.module(&prefix, &keys)
     }
@@ -89,7 +93,7 @@ impl<'a> StateDict<'a> {
         let keys = self.keys(&prefix)?;
         let first = keys.first().and_then(|key| key.layer);
         if let Some(key) = keys.iter().find(|key| key.layer != first || key.layer > Some(0) || key.reverse) {
-            return Err(error::unexpected(key.name(&prefix)));
+            return Err(error::unexpected(key.name(&prefix), error::LSTM));
         }
         let mut model = self.module(&prefix, &keys)?;
         Ok(model.layers.swap_remove(0))
@@ -97,15 +101,35 @@ impl<'a> StateDict<'a> {
 
     /// What lies under a prefix, sorted: keys without a layer first, layer by layer then.
     fn keys(&self, prefix: &str) -> Result<Vec<Key>, StateDictError> {
-        let mut names: Vec<&str> =
-            self.file.iter().map(|(name, _)| name).filter(|name| name.starts_with(prefix)).collect();
-        // The file's order is that of a hash map: an error should name the same key every time.
-        names.sort_unstable();
-        let parse =
-            |name: &&str| Key::parse(&name[prefix.len()..]).ok_or_else(|| error::unexpected((*name).to_owned()));
-        let mut keys = names.iter().map(parse).collect::<Result<Vec<Key>, _>>()?;
+        let parse = |name: &&str| {
+            Key::parse(&name[prefix.len()..]).ok_or_else(|| error::unexpected((*name).to_owned(), error::LSTM))
+        };
+        let mut keys = self.names(prefix).iter().map(parse).collect::<Result<Vec<Key>, _>>()?;
         keys.sort_unstable();
         Ok(keys)
+    }
+
+    /// The names that begin with a prefix, sorted: the file's order is that of a hash map, and an error should name the same key
+    /// every time.
+    fn names(&self, prefix: &str) -> Vec<&str> {
+        let mut names: Vec<&str> = self.file.names().into_iter().filter(|name| name.starts_with(prefix)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The tensor of a name, which begins with `prefix`.
+    fn tensor(&self, name: &str, prefix: &str) -> Result<TensorView<'a>, StateDictError> {
+        self.file.tensor(name).map_err(|_| error::missing(name.to_owned(), self.file.names(), prefix))
+    }
+
+    /// The elements of a tensor that must have this shape.
+    fn values(&self, name: &str, prefix: &str, shape: &[usize]) -> Result<Vec<f32>, StateDictError> {
+        let tensor = self.tensor(name, prefix)?;
+        if tensor.shape() == shape {
+            floats(name, &tensor)
+        } else {
+            Err(error::wrong_shape(name.to_owned(), format!("{shape:?}"), &tensor))
+        }
     }
 
     /// The module of these keys, which are either all with or all without a layer.

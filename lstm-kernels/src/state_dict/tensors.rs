@@ -1,13 +1,9 @@
 //! What a state_dict holds, owned: the tensors of one layer and direction, and those of a whole LSTM.
 
 use alloc::borrow::ToOwned;
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use safetensors::tensor::TensorView;
-
 use super::key::{Key, Kind};
-use super::values::floats;
 use super::{StateDict, StateDictError, error};
 use crate::layout::GATES;
 use crate::lstm::LstmConfig;
@@ -75,14 +71,7 @@ impl LstmTensors {
         sizes: Sizes,
         bias: bool,
     ) -> Result<Self, StateDictError> {
-        let read = |kind, shape: &[usize]| {
-            let (name, tensor) = find(file, prefix, key(kind))?;
-            if tensor.shape() == shape {
-                floats(&name, &tensor)
-            } else {
-                Err(error::wrong_shape(name, alloc::format!("{shape:?}"), &tensor))
-            }
-        };
+        let read = |kind, shape: &[usize]| file.values(&key(kind).name(prefix), prefix, shape);
         let rows = GATES * sizes.hidden;
         let vectors = || Ok::<_, StateDictError>((read(Kind::BiasIh, &[rows])?, read(Kind::BiasHh, &[rows])?));
         Ok(Self {
@@ -110,7 +99,8 @@ impl Shapes {
         projection: bool,
     ) -> Result<Self, StateDictError> {
         let shape = |kind, expected: &str| {
-            let (name, tensor) = find(file, prefix, Key { layer, reverse: false, kind })?;
+            let name = Key { layer, reverse: false, kind }.name(prefix);
+            let tensor = file.tensor(&name, prefix)?;
             match *tensor.shape() {
                 [rows, columns]
                     if rows > 0 && columns > 0 && (kind == Kind::WeightHr || rows.is_multiple_of(GATES)) =>
@@ -134,13 +124,5 @@ impl Shapes {
 
     pub(super) const fn config(&self) -> LstmConfig {
         LstmConfig::new(self.input, self.hidden).proj_size(self.proj)
-    }
-}
-
-fn find<'a>(file: &StateDict<'a>, prefix: &str, key: Key) -> Result<(String, TensorView<'a>), StateDictError> {
-    let name = key.name(prefix);
-    match file.file.tensor(&name) {
-        Ok(tensor) => Ok((name, tensor)),
-        Err(_) => Err(error::missing(name, file.file.names(), prefix)),
     }
 }
