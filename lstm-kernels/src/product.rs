@@ -1,11 +1,10 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
 //!
-//! The sums are those of [`kernel`], in the same order, so they have the same bits. A tile of up to 4
-//! lines and 4 rows, or of up to 8 lines of one row, is a function of its own for each size: few enough to compile, and each
-//! long enough for its call not to count. The tiles of a block of 64 columns by 4 lines, 16 KiB, go over all rows before the
-//! next block is read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
-//! steps.
+//! The sums are those of [`kernel`], in the same order, so they have the same bits. A tile has up to 4 lines and 4 rows, or up to
+//! 8 lines of one row; for each size there is a function that does a block of 64 columns by 4 lines, 16 KiB, for all rows, before
+//! the next block is read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
+//! steps. (With a call for each tile, batches of 32 took 4 to 8 % longer on Zen 4.)
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with both chains
 //! in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple of 4 KiB, the
@@ -119,23 +118,19 @@ impl<'a, E: Element> Tile<'a, E> {
         line: usize,
         rows: core::ops::Range<usize>,
     ) {
-        for row in rows.step_by(T) {
-            let inputs = Rows { data: &self.inputs.data[row * self.inputs.stride..], ..self.inputs };
-            let (tile, stride) = (Self { inputs, ..self }, sums.stride);
-            let sums = &mut sums.data[row * stride + sums.first + line..];
-            macro_rules! enter {
-                ($($n:literal)*) => { match (self.count, chains) {
-                    $( ($n, 1) => enter!(@ $n 1), ($n, 2) => enter!(@ $n 2), ($n, _) => enter!(@ $n 4), )*
-                    _ => {}
-                } };
-                (@ $n:literal $c:literal) => {
-                    if const { $n <= tile_lines::<S>(T) && ($c == 1 || !(S::F16 && E::F16)) } {
-                        simd.enter(Sized::<E, $n, T, $c> { tile, sums, stride });
-                    }
-                };
-            }
-            enter!(1 2 3 4 5 6 7 8);
+        let (stride, sums) = (sums.stride, &mut sums.data[sums.first + line..]);
+        macro_rules! enter {
+            ($($n:literal)*) => { match (self.count, chains) {
+                $( ($n, 1) => enter!(@ $n 1), ($n, 2) => enter!(@ $n 2), ($n, _) => enter!(@ $n 4), )*
+                _ => {}
+            } };
+            (@ $n:literal $c:literal) => {
+                if const { $n <= tile_lines::<S>(T) && ($c == 1 || !(S::F16 && E::F16)) } {
+                    simd.enter(Sized::<E, $n, T, $c> { block: self, sums, stride, rows });
+                }
+            };
         }
+        enter!(1 2 3 4 5 6 7 8);
     }
 
     /// The number of columns.
@@ -143,12 +138,12 @@ impl<'a, E: Element> Tile<'a, E> {
         usize::min(BLOCK, self.inputs.len - self.column)
     }
 
-    /// The inputs of the columns in each of `T` rows.
+    /// The inputs of the columns in each of `T` rows, from row `first` on.
     #[inline(always)]
-    fn rows<const T: usize>(&self) -> [&'a [f32]; T] {
+    fn rows<const T: usize>(&self, first: usize) -> [&'a [f32]; T] {
         let mut rows = [&[][..]; T];
         for (t, row) in rows.iter_mut().enumerate() {
-            *row = &self.inputs.data[t * self.inputs.stride + self.column..][..self.columns()];
+            *row = &self.inputs.data[(first + t) * self.inputs.stride + self.column..][..self.columns()];
         }
         rows
     }
@@ -170,11 +165,12 @@ impl<E: Element> Op for Widen<'_, '_, E> {
     }
 }
 
-/// A tile of `N` lines and `T` rows, summed in `C` chains.
+/// Tiles of `N` lines and `T` rows, summed in `C` chains.
 struct Sized<'a, E: Element, const N: usize, const T: usize, const C: usize> {
-    tile: Tile<'a, E>,
+    block: Tile<'a, E>,
     sums: &'a mut [Line],
     stride: usize,
+    rows: core::ops::Range<usize>,
 }
 
 impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_, E, N, T, C> {
@@ -182,33 +178,37 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { tile, sums, stride } = self;
-        let (rows, Tile { columns, lines, first, inputs, start, .. }) = (tile.rows(), tile);
-        let part = Part::<E, T> { columns, stride: lines, first, inputs: rows };
-        let z = if inputs.len > BLOCK {
-            // Loaded behind the block: beside its accumulators there is no room for z in the registers.
-            let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
-            join(simd, load(simd, start, sums, stride), sum)
-        } else {
-            block::<S, E, N, T, C>(simd, load(simd, start, sums, stride), part)
-        };
-        store(simd, &z, sums, stride);
+        let Self { block: Tile { columns, lines, first, inputs, start, .. }, sums, stride, rows } = self;
+        for row in rows.step_by(T) {
+            let part = Part::<E, T> { columns, stride: lines, first, inputs: self.block.rows(row) };
+            let sums = &mut sums[row * stride..];
+            let z = if inputs.len > BLOCK {
+                // Loaded behind the block: beside its accumulators there is no room for z in the registers.
+                let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
+                join(simd, load(simd, start, sums, stride), sum)
+            } else {
+                block::<S, E, N, T, C>(simd, load(simd, start, sums, stride), part)
+            };
+            store(simd, &z, sums, stride);
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) {
-        let Self { tile, sums, stride } = self;
-        let (rows, Tile { columns, lines, first, start, .. }) = (tile.rows(), tile);
-        let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
-        for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(rows).zip(&mut inputs) {
-            let pairs = &mut pairs[..row.len()];
-            native::twice(simd, row, pairs);
-            *inputs = pairs;
+        let Self { block: Tile { columns, lines, first, start, .. }, sums, stride, rows } = self;
+        for row in rows.step_by(T) {
+            let sums = &mut sums[row * stride..];
+            let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
+            for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(self.block.rows(row)).zip(&mut inputs) {
+                let pairs = &mut pairs[..row.len()];
+                native::twice(simd, row, pairs);
+                *inputs = pairs;
+            }
+            let mut z: [[S::Row; N]; T] = load(simd, start, sums, stride);
+            native::add(simd, &mut z, native::Part { columns: E::halves(columns), stride: lines, first, inputs });
+            store(simd, &z, sums, stride);
         }
-        let mut z: [[S::Row; N]; T] = load(simd, start, sums, stride);
-        native::add(simd, &mut z, native::Part { columns: E::halves(columns), stride: lines, first, inputs });
-        store(simd, &z, sums, stride);
     }
 }
 

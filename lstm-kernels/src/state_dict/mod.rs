@@ -9,6 +9,9 @@
 //! # Ok::<(), lstm_kernels::StateDictError>(())
 //! ```
 //!
+//! **Modules.** `torch.nn.LSTM`, `torch.nn.LSTMCell`, and the `torch.nn.Linear` that most models end in:
+//! [`StateDict::lstm`], [`StateDict::cell`], [`StateDict::linear`].
+//!
 //! **Prefix.** The name that the module has in the model: `lstm` for keys such as `lstm.weight_ih_l0`. Its last dot may
 //! be given or left out; an empty prefix is for the state_dict of the LSTM itself.
 //!
