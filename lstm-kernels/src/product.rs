@@ -2,14 +2,14 @@
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
 //!
 //! The sums are those of [`kernel`], in the same order, so they have the same bits. A tile has up to 4 lines and 4 rows, or up to
-//! 8 lines of one row; for each size there is a function that does a block of 64 columns by 4 lines, 16 KiB, for all rows, before
-//! the next block is read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
+//! 8 lines of one row; for each size there is a function that does a panel, 64 columns of up to 4 lines, 16 KiB, for all rows, before
+//! the next one is read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
 //! steps. (With a call for each tile, batches of 32 took 4 to 8 % longer on Zen 4.)
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with both chains
 //! in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple of 4 KiB, the
 //! first chain's sums through memory: each the same time.
-//! Prefetching the next block, a part in each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it
+//! Prefetching the next panel, a part in each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it
 //! would be 3 % faster.
 
 use crate::element::Element;
@@ -74,15 +74,15 @@ fn tiles<S: Simd, E: Element, const T: usize>(
         for (columns, column) in columns.chunks(BLOCK / E::FORM.share * lines).zip((0..).step_by(BLOCK)) {
             let (count, start) =
                 (usize::min(most, lines - first), start.filter(|_| column == 0).map(|start| &start[first..]));
-            let tile = Tile::<E> { columns, lines, first, count, inputs, column, start };
+            let panel = Panel::<E> { columns, lines, first, count, inputs, column, start };
             // Many rows: the lines are widened once for all of them.
             if const { T > 1 && size_of::<E>() < 4 && !(S::F16 && E::F16) } {
                 let mut wide = [Line::ZERO; 4 * BLOCK];
-                simd.enter(Widen(&tile, &mut wide));
-                let tile = Tile::<f32> { columns: &wide, lines: count, first: 0, count, inputs, column, start };
-                tile.add::<S, T>(simd, chains, sums, first, rows.clone());
+                simd.enter(Widen(&panel, &mut wide));
+                let panel = Panel::<f32> { columns: &wide, lines: count, first: 0, count, inputs, column, start };
+                panel.add::<S, T>(simd, chains, sums, first, rows.clone());
             } else {
-                tile.add::<S, T>(simd, chains, sums, first, rows.clone());
+                panel.add::<S, T>(simd, chains, sums, first, rows.clone());
             }
         }
     }
@@ -96,7 +96,7 @@ const fn tile_lines<S: Simd>(rows: usize) -> usize {
 
 /// `count` lines, from `first` on, of at most [`BLOCK`] columns of `lines` lines, the first of which is `column`.
 #[derive(Clone, Copy)]
-struct Tile<'a, E: Element> {
+struct Panel<'a, E: Element> {
     columns: &'a [E::Line],
     lines: usize,
     first: usize,
@@ -107,7 +107,7 @@ struct Tile<'a, E: Element> {
     start: Option<&'a [Line]>,
 }
 
-impl<'a, E: Element> Tile<'a, E> {
+impl<'a, E: Element> Panel<'a, E> {
     /// Adds the products to the given rows of sums, to the lines there from `line` on.
     #[inline(always)]
     fn add<S: Simd, const T: usize>(
@@ -126,7 +126,7 @@ impl<'a, E: Element> Tile<'a, E> {
             } };
             (@ $n:literal $c:literal) => {
                 if const { $n <= tile_lines::<S>(T) && ($c == 1 || !(S::F16 && E::F16)) } {
-                    simd.enter(Sized::<E, $n, T, $c> { block: self, sums, stride, rows });
+                    simd.enter(Sized::<E, $n, T, $c> { panel: self, sums, stride, rows });
                 }
             };
         }
@@ -149,15 +149,15 @@ impl<'a, E: Element> Tile<'a, E> {
     }
 }
 
-/// Writes the lines of a tile as f32, column after column.
-struct Widen<'a, 'b, E: Element>(&'a Tile<'b, E>, &'a mut [Line]);
+/// Writes the lines of a panel as f32, column after column.
+struct Widen<'a, 'b, E: Element>(&'a Panel<'b, E>, &'a mut [Line]);
 
 impl<E: Element> Op for Widen<'_, '_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self(tile, wide) = self;
-        for (k, wide) in wide.chunks_exact_mut(tile.count).take(tile.columns()).enumerate() {
-            let lines = &tile.columns[k / E::FORM.share * tile.lines + tile.first..];
+        let Self(panel, wide) = self;
+        for (k, wide) in wide.chunks_exact_mut(panel.count).take(panel.columns()).enumerate() {
+            let lines = &panel.columns[k / E::FORM.share * panel.lines + panel.first..];
             for (wide, line) in wide.iter_mut().zip(lines) {
                 E::load(simd, line, k % E::FORM.share).store(simd, &mut wide.0);
             }
@@ -165,9 +165,9 @@ impl<E: Element> Op for Widen<'_, '_, E> {
     }
 }
 
-/// Tiles of `N` lines and `T` rows, summed in `C` chains.
+/// The tiles of a panel, `N` lines and `T` rows each, summed in `C` chains.
 struct Sized<'a, E: Element, const N: usize, const T: usize, const C: usize> {
-    block: Tile<'a, E>,
+    panel: Panel<'a, E>,
     sums: &'a mut [Line],
     stride: usize,
     rows: core::ops::Range<usize>,
@@ -178,9 +178,9 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { block: Tile { columns, lines, first, inputs, start, .. }, sums, stride, rows } = self;
+        let Self { panel: Panel { columns, lines, first, inputs, start, .. }, sums, stride, rows } = self;
         for row in rows.step_by(T) {
-            let part = Part::<E, T> { columns, stride: lines, first, inputs: self.block.rows(row) };
+            let part = Part::<E, T> { columns, stride: lines, first, inputs: self.panel.rows(row) };
             let sums = &mut sums[row * stride..];
             let z = if inputs.len > BLOCK {
                 // Loaded behind the block: beside its accumulators there is no room for z in the registers.
@@ -196,11 +196,11 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) {
-        let Self { block: Tile { columns, lines, first, start, .. }, sums, stride, rows } = self;
+        let Self { panel: Panel { columns, lines, first, start, .. }, sums, stride, rows } = self;
         for row in rows.step_by(T) {
             let sums = &mut sums[row * stride..];
             let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
-            for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(self.block.rows(row)).zip(&mut inputs) {
+            for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(self.panel.rows(row)).zip(&mut inputs) {
                 let pairs = &mut pairs[..row.len()];
                 native::twice(simd, row, pairs);
                 *inputs = pairs;
