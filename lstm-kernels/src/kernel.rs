@@ -65,6 +65,8 @@
 //! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4 % slower;
 //!   with AVX2, which passes over each half of a group apart, 10 to 25 % slower up to (256, 256).
 //! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.
+//! - With AVX2 two lines of both chains in place of four of one, on Zen 4: (128, 128) 2 % faster, (1, 32), (10, 20), (64, 64) and
+//!   (256, 256) 5 to 9 % slower, (32, 32) 46 %.
 //! - Tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block: each the same time.
 //!
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an

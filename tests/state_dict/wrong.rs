@@ -82,7 +82,9 @@ fn every_other_key_is_refused_and_named() {
     let mut parts = lstm("", 1, false);
     parts.insert("head.weight".into(), Part::floats(&[1], &[0.0]));
     let refused = error(&parts, "");
-    assert!(refused.to_string().starts_with("found `head.weight`, expected nothing but the `weight_ih`"), "{refused}");
+    let message = "found `head.weight`, expected nothing but the `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and \
+        `weight_hr` of one module, for `torch.nn.LSTM` with `_l0` and so on: is the prefix right?";
+    assert_eq!(refused.to_string(), message);
     assert_eq!(unexpected(refused), "head.weight");
     let mut parts = lstm("rnn.", 1, false);
     parts.insert("rnn2.weight".into(), Part::floats(&[1], &[0.0]));

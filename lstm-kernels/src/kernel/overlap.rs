@@ -25,6 +25,9 @@
 //! the same. The order within a round matters: with each of h's multiply-adds beside one of x's 1,710, and built for the CPU
 //! (`-C target-cpu=native`), where the compiler puts all of x's before all of h's, 1,750; with fences between the columns 1,650 in
 //! either.
+//!
+//! On Zen 4, whose L2 cache gives a line every other cycle: (64, 64) 9 %, (128, 128) 12 %, (256, 256) 16 % faster, (96, 96) the same;
+//! pieces of 8 pairs 5 to 10 % slower, chunks of 16 steps up to 3 %, of 64 16 %, but (64, 64) 2 % faster.
 
 use core::hint::black_box;
 

@@ -2,10 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
-
-use safetensors::tensor::TensorView;
 
 use super::{StateDict, StateDictError, dotted, error};
 
@@ -47,17 +44,10 @@ impl StateDict<'_> {
         if let Some(&key) = keys.iter().find(|&&key| key != weight && key != bias) {
             return Err(error::unexpected(key.to_owned(), error::LINEAR));
         }
-        let tensor = self.tensor(&weight, &prefix)?;
-        let &[out_features, in_features] = tensor.shape() else { return Err(wrong_shape(weight, &tensor)) };
-        if out_features == 0 || in_features == 0 {
-            return Err(wrong_shape(weight, &tensor));
-        }
+        let expected = "[out_features, in_features], nothing zero";
+        let [out_features, in_features] = self.matrix(&weight, &prefix, 1, expected)?;
         let bias = keys.contains(&bias.as_str()).then(|| self.values(&bias, &prefix, &[out_features])).transpose()?;
         let weight = self.values(&weight, &prefix, &[out_features, in_features])?;
         Ok(LinearTensors { in_features, out_features, weight, bias })
     }
-}
-
-fn wrong_shape(weight: String, tensor: &TensorView<'_>) -> StateDictError {
-    error::wrong_shape(weight, "[out_features, in_features], nothing zero".to_owned(), tensor)
 }

@@ -125,6 +125,15 @@ impl<'a> StateDict<'a> {
         self.file.tensor(name).map_err(|_| error::missing(name.to_owned(), self.file.names(), prefix))
     }
 
+    /// The shape of a matrix of which nothing is zero, and whose rows are a multiple of `unit`; `expected` is that in words.
+    fn matrix(&self, name: &str, prefix: &str, unit: usize, expected: &str) -> Result<[usize; 2], StateDictError> {
+        let tensor = self.tensor(name, prefix)?;
+        match *tensor.shape() {
+            [rows, columns] if rows > 0 && columns > 0 && rows.is_multiple_of(unit) => Ok([rows, columns]),
+            _ => Err(error::wrong_shape(name.to_owned(), expected.to_owned(), &tensor)),
+        }
+    }
+
     /// The elements of a tensor that must have this shape.
     fn values(&self, name: &str, prefix: &str, shape: &[usize]) -> Result<Vec<f32>, StateDictError> {
         let tensor = self.tensor(name, prefix)?;

@@ -1,10 +1,9 @@
 //! What a state_dict holds, owned: the tensors of one layer and direction, and those of a whole LSTM.
 
-use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 
 use super::key::{Key, Kind};
-use super::{StateDict, StateDictError, error};
+use super::{StateDict, StateDictError};
 use crate::layout::GATES;
 use crate::lstm::LstmConfig;
 use crate::weights::{LstmWeights, Sizes};
@@ -99,16 +98,8 @@ impl Shapes {
         projection: bool,
     ) -> Result<Self, StateDictError> {
         let shape = |kind, expected: &str| {
-            let name = Key { layer, reverse: false, kind }.name(prefix);
-            let tensor = file.tensor(&name, prefix)?;
-            match *tensor.shape() {
-                [rows, columns]
-                    if rows > 0 && columns > 0 && (kind == Kind::WeightHr || rows.is_multiple_of(GATES)) =>
-                {
-                    Ok([rows, columns])
-                }
-                _ => Err(error::wrong_shape(name, expected.to_owned(), &tensor)),
-            }
+            let unit = if kind == Kind::WeightHr { 1 } else { GATES };
+            file.matrix(&Key { layer, reverse: false, kind }.name(prefix), prefix, unit, expected)
         };
         // Whether they fit together is checked when all tensors are read.
         let [_, input] = shape(Kind::WeightIh, "[4 * hidden_size, input_size], nothing zero")?;
