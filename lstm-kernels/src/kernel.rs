@@ -108,6 +108,7 @@ macro_rules! each_tile {
     (@ $count:expr, $first:expr, $tile:ident, $($n:literal)*) => { $( if const { $count == $n } { $tile!($n, $first); } )* };
 }
 
+mod batch;
 mod early;
 mod gates;
 #[cfg(target_arch = "x86_64")]
@@ -118,7 +119,7 @@ pub(crate) mod overlap;
 #[cfg(feature = "alloc")]
 pub(crate) mod recurrence;
 
-#[cfg(feature = "alloc")]
+pub(crate) use batch::StepBatch;
 pub(crate) use gates::Activate;
 use gates::{activate, activate_four, activate_small};
 
@@ -594,48 +595,6 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) {
         self.0.run_f16(simd);
-    }
-}
-
-/// One step of each of many streams: four at a time, then one by one.
-pub(crate) struct StepBatch<'a, E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
-    pub(crate) weights: Weights<'a, E, I, H, LAST>,
-    pub(crate) xs: &'a [[f32; I]],
-    pub(crate) states: &'a mut [State<H, HP>],
-}
-
-/// Streams that a kernel steps together: four, but where one alone keeps the units busy (measured on Zen 5: (1, 40) 79
-/// against 86 ns, (10, 40) 90 against 104). That is from 6 to 12 lines of f32 that an L1 cache holds (beyond it, (48, 48) 420
-/// against 195), and with few registers from 3 to 5 lines.
-const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
-    let one = !S::INTERLEAVE
-        || match lines {
-            3..=5 => S::ACCUMULATORS < 24,
-            6..=12 => size_of::<E>() == 4 && size_of::<Line>() * lines * columns <= 32 << 10,
-            _ => false,
-        };
-    if one { 1 } else { 4 }
-}
-
-impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
-    for StepBatch<'_, E, I, H, HP, LAST>
-{
-    const F16: bool = E::F16;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let (weights, mut states, mut xs) = (self.weights, self.states, self.xs);
-        if const { streams::<S, E>(HP / 4, I + H) == 4 } {
-            let (tiles, rest) = states.as_chunks_mut::<4>();
-            let (x_tiles, x_rest) = xs.as_chunks::<4>();
-            for (states, xs) in tiles.iter_mut().zip(x_tiles) {
-                simd.enter(Step { weights, x: xs.each_ref(), states });
-            }
-            (states, xs) = (rest, x_rest);
-        }
-        for (state, x) in states.iter_mut().zip(xs) {
-            simd.enter(Step { weights, x: [x], states: from_mut(state) });
-        }
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) const GATES: usize = 4;
 const TANH_GATE: usize = 2;
 
 /// The most lines in one group.
-const MAX_LINES: usize = 12;
+pub(crate) const MAX_LINES: usize = 12;
 
 /// What a type of weight makes of the layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

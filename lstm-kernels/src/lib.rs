@@ -79,7 +79,6 @@ mod kernel;
 pub mod layout;
 #[cfg(feature = "alloc")]
 pub mod lstm;
-#[cfg(feature = "alloc")]
 mod product;
 #[cfg(feature = "std")]
 pub mod reference;

@@ -1,16 +1,19 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
 //!
-//! The sums are those of [`kernel`], in the same order, so they have the same bits. A tile has up to 4 lines and 4 rows, or up to
-//! 8 lines of one row; for each size there is a function that does a panel, 64 columns of up to 4 lines, 16 KiB, for all rows, before
-//! the next one is read: weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
-//! steps. (With a call for each tile, batches of 32 took 4 to 8 % longer on Zen 4.)
+//! The sums are those of [`kernel`], in the same order, so they have the same bits. They are made panel by panel: 64 columns of
+//! 4 lines, 16 KiB, which the nearest cache holds, and these for all rows before the next panel is read. So weights that lie in
+//! the L2 cache or beyond it are read once for a whole batch, or for a chunk of time steps. (With a call for each tile of 4
+//! rows, batches of 32 took 4 to 8 % longer on Zen 4; where the 4 lines are not a tile, with AVX2, and were panels each, up to
+//! 7 %.) A tile has as many lines as a step's and 4 rows; fewer than 4 rows are taken one by one, up to 8 lines of each.
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with both chains
 //! in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple of 4 KiB, the
 //! first chain's sums through memory: each the same time.
 //! Prefetching the next panel, a part in each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it
 //! would be 3 % faster.
+
+use core::ops::Range;
 
 use crate::element::Element;
 #[cfg(target_arch = "x86_64")]
@@ -48,41 +51,31 @@ pub(crate) fn add<S: Simd, E: Element>(
     sums: &mut Sums<'_>,
     count: usize,
 ) {
-    let tiled = if S::INTERLEAVE { count / 4 * 4 } else { 0 };
-    tiles::<S, E, 4>(simd, columns, lines, inputs, start, sums, 0..tiled);
-    tiles::<S, E, 1>(simd, columns, lines, inputs, start, sums, tiled..count);
-}
-
-/// [`add`] for the given rows, `T` at a time.
-#[inline(always)]
-fn tiles<S: Simd, E: Element, const T: usize>(
-    simd: S,
-    columns: &[E::Line],
-    lines: usize,
-    inputs: Rows<'_>,
-    start: Option<&[Line]>,
-    sums: &mut Sums<'_>,
-    rows: core::ops::Range<usize>,
-) {
-    if rows.is_empty() {
-        return;
-    }
-    let most = const { tile_lines::<S>(T) };
+    // Several rows: lines of a half type are widened once for all of them.
+    let widen = const { size_of::<E>() < 4 && !(S::F16 && E::F16) } && count > 1;
+    let mut wide = [Line::ZERO; 4 * BLOCK];
+    let most = if widen || S::INTERLEAVE && count >= 4 { 4 } else { const { tile_lines::<S>(1) } };
     // Arithmetic in f16 has chains of its own.
     let chains = if const { S::F16 && E::F16 } { 1 } else { chains(inputs.len, lines) };
-    for first in (0..lines).step_by(most) {
-        for (columns, column) in columns.chunks(BLOCK / E::FORM.share * lines).zip((0..).step_by(BLOCK)) {
-            let (count, start) =
-                (usize::min(most, lines - first), start.filter(|_| column == 0).map(|start| &start[first..]));
-            let panel = Panel::<E> { columns, lines, first, count, inputs, column, start };
-            // Many rows: the lines are widened once for all of them.
-            if const { T > 1 && size_of::<E>() < 4 && !(S::F16 && E::F16) } {
-                let mut wide = [Line::ZERO; 4 * BLOCK];
+    for (columns, column) in columns.chunks(BLOCK / E::FORM.share * lines).zip((0..).step_by(BLOCK)) {
+        for first in (0..lines).step_by(most) {
+            let panel_lines = usize::min(most, lines - first);
+            let start = start.filter(|_| column == 0).map(|start| &start[first..]);
+            let panel = Panel::<E> { columns, stride: lines, first, lines: panel_lines, inputs, column, start };
+            if widen {
                 simd.enter(Widen(&panel, &mut wide));
-                let panel = Panel::<f32> { columns: &wide, lines: count, first: 0, count, inputs, column, start };
-                panel.add::<S, T>(simd, chains, sums, first, rows.clone());
+                let panel = Panel::<f32> {
+                    columns: &wide,
+                    stride: panel_lines,
+                    first: 0,
+                    lines: panel_lines,
+                    inputs,
+                    column,
+                    start,
+                };
+                panel.add(simd, chains, sums, first, count);
             } else {
-                panel.add::<S, T>(simd, chains, sums, first, rows.clone());
+                panel.add(simd, chains, sums, first, count);
             }
         }
     }
@@ -94,13 +87,13 @@ const fn tile_lines<S: Simd>(rows: usize) -> usize {
     if S::ACCUMULATORS / rows >= 16 { 8 } else { kernel::tile_lines(S::ACCUMULATORS, rows) }
 }
 
-/// `count` lines, from `first` on, of at most [`BLOCK`] columns of `lines` lines, the first of which is `column`.
+/// `lines` lines, from `first` on, of at most [`BLOCK`] columns of `stride` lines, the first of which is `column`.
 #[derive(Clone, Copy)]
 struct Panel<'a, E: Element> {
     columns: &'a [E::Line],
-    lines: usize,
+    stride: usize,
     first: usize,
-    count: usize,
+    lines: usize,
     inputs: Rows<'a>,
     column: usize,
     /// The sums to add to, if they are not what is there.
@@ -108,25 +101,44 @@ struct Panel<'a, E: Element> {
 }
 
 impl<'a, E: Element> Panel<'a, E> {
-    /// Adds the products to the given rows of sums, to the lines there from `line` on.
+    /// Adds the products to the first `count` rows of sums, to the lines there from `line` on.
     #[inline(always)]
-    fn add<S: Simd, const T: usize>(
+    fn add<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, line: usize, count: usize) {
+        let fours = if S::INTERLEAVE { count / 4 * 4 } else { 0 };
+        self.tiles::<S, 4>(simd, chains, sums, line, 0..fours);
+        self.tiles::<S, 1>(simd, chains, sums, line, fours..count);
+    }
+
+    /// [`add`](Self::add) for some rows, `T` at a time.
+    #[inline(always)]
+    fn tiles<S: Simd, const T: usize>(
         self,
         simd: S,
         chains: usize,
         sums: &mut Sums<'_>,
         line: usize,
-        rows: core::ops::Range<usize>,
+        rows: Range<usize>,
     ) {
+        if rows.is_empty() {
+            return;
+        }
+        let most = const { tile_lines::<S>(T) };
+        let lines = if self.lines.is_multiple_of(most) {
+            most
+        } else if self.lines < most {
+            self.lines
+        } else {
+            1
+        };
         let (stride, sums) = (sums.stride, &mut sums.data[sums.first + line..]);
         macro_rules! enter {
-            ($($n:literal)*) => { match (self.count, chains) {
+            ($($n:literal)*) => { match (lines, chains) {
                 $( ($n, 1) => enter!(@ $n 1), ($n, 2) => enter!(@ $n 2), ($n, _) => enter!(@ $n 4), )*
                 _ => {}
             } };
             (@ $n:literal $c:literal) => {
                 if const { $n <= tile_lines::<S>(T) && ($c == 1 || !(S::F16 && E::F16)) } {
-                    simd.enter(Sized::<E, $n, T, $c> { panel: self, sums, stride, rows });
+                    simd.enter(Tiles::<E, $n, T, $c> { panel: self, sums, stride, rows });
                 }
             };
         }
@@ -156,8 +168,8 @@ impl<E: Element> Op for Widen<'_, '_, E> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self(panel, wide) = self;
-        for (k, wide) in wide.chunks_exact_mut(panel.count).take(panel.columns()).enumerate() {
-            let lines = &panel.columns[k / E::FORM.share * panel.lines + panel.first..];
+        for (k, wide) in wide.chunks_exact_mut(panel.lines).take(panel.columns()).enumerate() {
+            let lines = &panel.columns[k / E::FORM.share * panel.stride + panel.first..];
             for (wide, line) in wide.iter_mut().zip(lines) {
                 E::load(simd, line, k % E::FORM.share).store(simd, &mut wide.0);
             }
@@ -166,48 +178,56 @@ impl<E: Element> Op for Widen<'_, '_, E> {
 }
 
 /// The tiles of a panel, `N` lines and `T` rows each, summed in `C` chains.
-struct Sized<'a, E: Element, const N: usize, const T: usize, const C: usize> {
+struct Tiles<'a, E: Element, const N: usize, const T: usize, const C: usize> {
     panel: Panel<'a, E>,
     sums: &'a mut [Line],
     stride: usize,
-    rows: core::ops::Range<usize>,
+    rows: Range<usize>,
 }
 
-impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Sized<'_, E, N, T, C> {
+impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_, E, N, T, C> {
     const F16: bool = E::F16;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { panel: Panel { columns, lines, first, inputs, start, .. }, sums, stride, rows } = self;
+        let Self { panel, sums, stride, rows } = self;
         for row in rows.step_by(T) {
-            let part = Part::<E, T> { columns, stride: lines, first, inputs: self.panel.rows(row) };
-            let sums = &mut sums[row * stride..];
-            let z = if inputs.len > BLOCK {
-                // Loaded behind the block: beside its accumulators there is no room for z in the registers.
-                let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
-                join(simd, load(simd, start, sums, stride), sum)
-            } else {
-                block::<S, E, N, T, C>(simd, load(simd, start, sums, stride), part)
-            };
-            store(simd, &z, sums, stride);
+            let inputs = panel.rows(row);
+            for line in (0..panel.lines).step_by(N) {
+                let Panel { columns, stride: lines, first, start, .. } = panel;
+                let part = Part::<E, T> { columns, stride: lines, first: first + line, inputs };
+                let (start, sums) = (start.map(|start| &start[line..]), &mut sums[row * stride + line..]);
+                let z = if panel.inputs.len > BLOCK {
+                    // Loaded behind the block: beside its accumulators there is no room for z in the registers.
+                    let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
+                    join(simd, load(simd, start, sums, stride), sum)
+                } else {
+                    block::<S, E, N, T, C>(simd, load(simd, start, sums, stride), part)
+                };
+                store(simd, &z, sums, stride);
+            }
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) {
-        let Self { panel: Panel { columns, lines, first, start, .. }, sums, stride, rows } = self;
+        let Self { panel, sums, stride, rows } = self;
         for row in rows.step_by(T) {
-            let sums = &mut sums[row * stride..];
             let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
-            for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(self.panel.rows(row)).zip(&mut inputs) {
+            for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(panel.rows(row)).zip(&mut inputs) {
                 let pairs = &mut pairs[..row.len()];
                 native::twice(simd, row, pairs);
                 *inputs = pairs;
             }
-            let mut z: [[S::Row; N]; T] = load(simd, start, sums, stride);
-            native::add(simd, &mut z, native::Part { columns: E::halves(columns), stride: lines, first, inputs });
-            store(simd, &z, sums, stride);
+            for line in (0..panel.lines).step_by(N) {
+                let Panel { columns, stride: lines, first, start, .. } = panel;
+                let part = native::Part { columns: E::halves(columns), stride: lines, first: first + line, inputs };
+                let (start, sums) = (start.map(|start| &start[line..]), &mut sums[row * stride + line..]);
+                let mut z: [[S::Row; N]; T] = load(simd, start, sums, stride);
+                native::add(simd, &mut z, part);
+                store(simd, &z, sums, stride);
+            }
         }
     }
 }

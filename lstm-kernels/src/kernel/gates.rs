@@ -17,9 +17,7 @@
 //! and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns each, (1, 20) 28.6 to 24.5).
 
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
-#[cfg(feature = "alloc")]
 use crate::layout::Line;
-#[cfg(feature = "alloc")]
 use crate::simd::Op;
 use crate::simd::{Section, Simd, Split, Vector};
 
@@ -126,14 +124,12 @@ fn blocks<'a, S: Simd, const R: usize>(simd: S, z: &[S::Row; R], mut lanes: Lane
 }
 
 /// Applies the gates of a whole layer, whose number of lines is known at run time, to its units' h and c.
-#[cfg(feature = "alloc")]
 pub(crate) struct Activate<'a> {
     pub(crate) z: &'a [Line],
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
 }
 
-#[cfg(feature = "alloc")]
 impl Op for Activate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -155,7 +151,6 @@ impl Op for Activate<'_> {
 }
 
 /// [`activate`] for sums in memory; the rest of the lanes.
-#[cfg(feature = "alloc")]
 #[inline(always)]
 fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], (h, c): Lanes<'a>) -> Lanes<'a> {
     let mut rows = [S::Row::splat(simd, 0.0); R];

@@ -38,7 +38,7 @@ pub(crate) struct Sized<'a, E: Element, const T: usize, const N: usize, const X:
 pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
     match lines {
         _ if S::ACCUMULATORS < 4 || size_of::<E>() < 4 => 0,
-        0..=5 => super::streams::<S, E>(lines, 0),
+        0..=5 => super::batch::streams::<S, E>(lines, 0),
         _ => 1,
     }
 }
