@@ -1,7 +1,7 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
 //!
-//! The sums are those of [`kernel`], in the same order, so they have the same bits. They are made panel by panel: 64 columns of
+//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. They are made panel by panel: 64 columns of
 //! 4 lines, 16 KiB, which the nearest cache holds, and these for all rows before the next panel is read. So weights that lie in
 //! the L2 cache or beyond it are read once for a whole batch, or for a chunk of time steps. (With a call for each tile of 4
 //! rows, batches of 32 took 4 to 8 % longer on Zen 4; where the 4 lines are not a tile, with AVX2, and were panels each, up to
@@ -18,7 +18,7 @@ use core::ops::Range;
 use crate::element::Element;
 #[cfg(target_arch = "x86_64")]
 use crate::kernel::native;
-use crate::kernel::{self, BLOCK, Part, block, chains, join};
+use crate::kernel::sums::{self, BLOCK, Part, block, chains, join};
 use crate::layout::Line;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::F16Simd;
@@ -84,7 +84,7 @@ pub(crate) fn add<S: Simd, E: Element>(
 /// Lines of a tile of `rows` rows: those of a step, but all 8 of a group where the registers hold its chains, so that the
 /// group is read from end to end.
 const fn tile_lines<S: Simd>(rows: usize) -> usize {
-    if S::ACCUMULATORS / rows >= 16 { 8 } else { kernel::tile_lines(S::ACCUMULATORS, rows) }
+    if S::ACCUMULATORS / rows >= 16 { 8 } else { sums::tile_lines(S::ACCUMULATORS, rows) }
 }
 
 /// `lines` lines, from `first` on, of at most [`BLOCK`] columns of `stride` lines, the first of which is `column`.

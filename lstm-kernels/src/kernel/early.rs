@@ -29,7 +29,7 @@
 use core::hint::black_box;
 
 use super::gates::{Lanes, activate, activate_8};
-use super::{Part, add, advance, join};
+use super::sums::{Part, add, advance, join};
 use crate::element::Element;
 use crate::layout::Line;
 use crate::simd::{Simd, Split, Vector};

@@ -18,8 +18,9 @@
 //! **Range.** x beyond 65,504 counts as 65,504. Products that sum up to more than that in one chain are infinite, as
 //! they are in any arithmetic in f16.
 
+use super::gates::activate;
+use super::group;
 use crate::element::F16Line;
-use crate::kernel::{activate, group};
 use crate::layout::{F16, Line};
 use crate::simd::{F16Simd, Vector};
 use crate::state::State;

@@ -31,7 +31,8 @@
 
 use core::hint::black_box;
 
-use super::{BLOCK, Part, activate, advance, column, join};
+use super::gates::activate;
+use super::sums::{BLOCK, Part, advance, column, join};
 use crate::element::Element;
 use crate::layout::Line;
 use crate::simd::{Op, Simd, Vector};

@@ -23,7 +23,8 @@
 use core::hint::black_box;
 
 use super::early::{self, OneGroup};
-use super::{Part, activate, activate_four, activate_small, add, block, chains, one_tile, tile_lines};
+use super::gates::{activate, activate_four, activate_small};
+use super::sums::{Part, add, block, chains, one_tile, tile_lines};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};

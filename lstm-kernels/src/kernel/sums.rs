@@ -1,0 +1,338 @@
+//! The pre-activations z of a group of lines.
+//!
+//! The pre-activation z of each gate and unit is summed in two parts, x's columns and then h's, each in
+//! C chains of fused multiply-adds that are added at the end. With two chains:
+//!
+//! ```text
+//! first  = z + w[0] v[0] + w[2] v[2] + ...      (in this order, each + fused; z begins as the bias)
+//! second = 0 + w[1] v[1] + w[3] v[3] + ...
+//! z      = first + second                       (four chains: (first + second) + (third + fourth))
+//! ```
+//!
+//! A part of more than 64 columns is cut into blocks of 64, each of which is summed from zero and then added to z: that
+//! keeps the rounding errors of (256, 256) below half of what one long chain makes, and lets a batch go over a block
+//! of weights while it lies in the nearest cache. C is 1 below 4 columns, 4 in groups of up to 3 lines, else 2
+//! ([`chains`]): one chain would be bound by the latency of the FMA (4 cycles), and from 4 lines on two chains of
+//! each keep both units busy (four: 66 against 64 ns at (10, 20)).
+//!
+//! The order is part of the definition: every instruction set, `step`, `step_batch` and `run` follow it, so all
+//! give the same bits. x comes before h, so a processor that looks ahead does x's part of the next step while it
+//! waits for h.
+//!
+//! **Registers.** Input k is broadcast once and multiplied with the lines of column k, straight from memory, into
+//! accumulators that stay in registers over all columns: no sum across lanes, no store in between. With AVX-512
+//! both chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 lines
+//! at a time, NEON likewise, and does one chain after the other: each line is still read just once. Large
+//! layers are cut into groups of lines, see [`layout`](crate::layout).
+
+use core::hint::black_box;
+
+use crate::element::Element;
+use crate::layout::Line;
+use crate::simd::{Section, Simd, Vector};
+
+/// The pre-activations of one group of `R` lines, for `T` streams.
+#[inline(always)]
+pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R: usize, const T: usize>(
+    simd: S,
+    bias: &[Line],
+    w_ih: &[E::Line],
+    w_hh: &[E::Line],
+    x: [&[f32; I]; T],
+    h: [&[f32; H]; T],
+) -> [[S::Row; R]; T] {
+    let mut out = [[S::Row::splat(simd, 0.0); R]; T];
+    if const { one_tile(S::ACCUMULATORS, chains(H, R), R, T) } {
+        Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
+        return out;
+    }
+    // In memory: of a tile that is done, nothing may stay in the registers, or accumulators of the next one would go through
+    // the stack in each round of its loop (with AVX2 181 or 214 ns at (1, 32), depending on the program around it).
+    let out = if const { T == 1 } { black_box(&mut out) } else { &mut out };
+    // Several tiles are functions of their own: inlined, they would take the compiler half a minute.
+    macro_rules! tile {
+        ($n:literal, $first:expr) => {
+            simd.outline(Tile::<S, E, I, H, R, $n, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut *out })
+        };
+    }
+    each_tile!(R, tile_lines(S::ACCUMULATORS, T), tile);
+    *out
+}
+
+/// Whether all lines are one tile.
+pub(super) const fn one_tile(accumulators: usize, chains: usize, lines: usize, streams: usize) -> bool {
+    chains * lines * streams <= accumulators || lines <= tile_lines(accumulators, streams)
+}
+
+/// Lines in a tile for `streams` streams.
+pub(crate) const fn tile_lines(accumulators: usize, streams: usize) -> usize {
+    match accumulators / streams {
+        0 => 1,
+        fit @ 1..4 => fit,
+        _ => 4,
+    }
+}
+
+/// `N` of the `R` lines of each stream's z, from line `first` on: what is computed in registers at a time.
+struct Tile<'a, S: Simd, E: Element, const I: usize, const H: usize, const R: usize, const N: usize, const T: usize> {
+    first: usize,
+    bias: &'a [Line],
+    w_ih: &'a [E::Line],
+    w_hh: &'a [E::Line],
+    x: [&'a [f32; I]; T],
+    h: [&'a [f32; H]; T],
+    out: &'a mut [[S::Row; R]; T],
+}
+
+impl<S, E, const I: usize, const H: usize, const R: usize, const N: usize, const T: usize> Section<S>
+    for Tile<'_, S, E, I, H, R, N, T>
+where
+    S: Simd,
+    E: Element,
+{
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Self { first, bias, w_ih, w_hh, x, h, out } = self;
+        let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
+        let mut z = [[S::Row::splat(simd, 0.0); N]; T];
+        each_of_4!(t < T => {
+            (xs[t], hs[t]) = (x[t], h[t]);
+            each!(n < N => { z[t][n] = S::Row::load(simd, &bias[first + n].0); });
+        });
+        let x = Part::<E, T> { columns: w_ih, stride: R, first, inputs: xs };
+        let h = Part::<E, T> { columns: w_hh, stride: R, first, inputs: hs };
+        match const { chains(I, R) } {
+            1 => add::<S, E, N, T, 1>(simd, &mut z, x),
+            2 => add::<S, E, N, T, 2>(simd, &mut z, x),
+            _ => add::<S, E, N, T, 4>(simd, &mut z, x),
+        }
+        match const { chains(H, R) } {
+            1 => add::<S, E, N, T, 1>(simd, &mut z, h),
+            2 => add::<S, E, N, T, 2>(simd, &mut z, h),
+            _ => add::<S, E, N, T, 4>(simd, &mut z, h),
+        }
+        each_of_4!(t < T => { each!(n < N => { out[t][first + n] = z[t][n]; }); });
+    }
+}
+
+/// Columns of x or h whose sum is begun anew from zero, if there are more of them than this.
+pub(crate) const BLOCK: usize = 64;
+
+/// The number of chains that each sum over a part of `columns` columns consists of, in a group of `lines` lines.
+pub(crate) const fn chains(columns: usize, lines: usize) -> usize {
+    if columns < 4 {
+        1
+    } else if lines <= 3 {
+        4
+    } else {
+        2
+    }
+}
+
+/// Columns of a group, `stride` lines each, and for each of `T` streams the inputs that they are multiplied by. What
+/// is wanted are the lines of each column from `first` on.
+pub(crate) struct Part<'a, E: Element, const T: usize> {
+    pub(crate) columns: &'a [E::Line],
+    pub(crate) stride: usize,
+    pub(crate) first: usize,
+    pub(crate) inputs: [&'a [f32]; T],
+}
+
+/// z += columns * inputs, for `N` lines of `T` streams, in `C` chains, in the order that the top of the file gives.
+#[inline(always)]
+pub(super) fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
+    simd: S,
+    z: &mut [[S::Row; N]; T],
+    part: Part<'_, E, T>,
+) {
+    let Part { columns, stride, .. } = part;
+    if part.inputs[0].len() <= BLOCK {
+        *z = block::<S, E, N, T, C>(simd, *z, part);
+        return;
+    }
+    // In memory while a block is summed: there is no room for z in the registers beside its accumulators.
+    let z = aside::<_, T>(z);
+    for (columns, start) in columns.chunks(BLOCK / E::FORM.share * stride).zip((0..).step_by(BLOCK)) {
+        let mut inputs = part.inputs;
+        each_of_4!(t < T => {
+            let end = usize::min(start + BLOCK, part.inputs[t].len());
+            let Some(block) = part.inputs[t].get(start..end) else { return };
+            inputs[t] = block;
+        });
+        let zero = [[S::Row::splat(simd, 0.0); N]; T];
+        let sum = block::<S, E, N, T, C>(simd, zero, Part { columns, inputs, ..part });
+        *z = join(simd, *z, sum);
+    }
+}
+
+/// The sum over at most [`BLOCK`] columns, with the first chain begun at `start`.
+#[inline(always)]
+pub(crate) fn block<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
+    simd: S,
+    start: [[S::Row; N]; T],
+    part: Part<'_, E, T>,
+) -> [[S::Row; N]; T] {
+    let mut sum = start;
+    simd.section(Block::<S, E, N, T, C> { sum: &mut sum, part });
+    sum
+}
+
+/// See [`block`].
+struct Block<'a, S: Simd, E: Element, const N: usize, const T: usize, const C: usize> {
+    sum: &'a mut [[S::Row; N]; T],
+    part: Part<'a, E, T>,
+}
+
+impl<S: Simd, E: Element, const N: usize, const T: usize, const C: usize> Section<S> for Block<'_, S, E, N, T, C> {
+    #[inline(always)]
+    fn run(self, simd: S) {
+        *self.sum = chained::<S, E, N, T, C>(simd, *self.sum, self.part);
+    }
+}
+
+/// As many of the `C` chains together as the registers hold.
+#[inline(always)]
+fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
+    simd: S,
+    start: [[S::Row; N]; T],
+    part: Part<'_, E, T>,
+) -> [[S::Row; N]; T] {
+    let zero = [[S::Row::splat(simd, 0.0); N]; T];
+    let together = S::ACCUMULATORS / (N * T);
+    if C == 1 {
+        pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
+    } else if C == 2 && together >= 2 {
+        pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
+    } else if C == 2 {
+        let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+        let first = aside::<_, T>(&mut first);
+        let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
+        join(simd, *first, second)
+    } else if together >= 4 {
+        pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
+    } else if together >= 2 {
+        let mut first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
+        let first = aside::<_, T>(&mut first);
+        let second = pass::<S, E, N, T, 2, C>(simd, 2, zero, &part);
+        join(simd, *first, second)
+    } else {
+        let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+        let first = aside::<_, T>(&mut first);
+        let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
+        *first = join(simd, *first, second);
+        let first = aside::<_, T>(first);
+        let mut third = pass::<S, E, N, T, 1, C>(simd, 2, zero, &part);
+        let third = aside::<_, T>(&mut third);
+        let fourth = pass::<S, E, N, T, 1, C>(simd, 3, zero, &part);
+        join(simd, *first, join(simd, *third, fourth))
+    }
+}
+
+/// Sums of several streams that are done, in memory: left in registers, they would drive an accumulator of the next ones into
+/// the stack in each round (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the room, and no time for it.
+#[inline(always)]
+fn aside<Z, const T: usize>(sums: &mut Z) -> &mut Z {
+    if const { T > 1 } { black_box(sums) } else { sums }
+}
+
+/// a + b.
+#[inline(always)]
+pub(crate) fn join<S: Simd, const N: usize, const T: usize>(
+    simd: S,
+    mut a: [[S::Row; N]; T],
+    b: [[S::Row; N]; T],
+) -> [[S::Row; N]; T] {
+    each_of_4!(t < T => { each!(n < N => { a[t][n] = a[t][n].add(simd, b[t][n]); }); });
+    a
+}
+
+/// `G` of the `C` chains, from chain `chain` on, joined.
+#[inline(always)]
+fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, const C: usize>(
+    simd: S,
+    chain: usize,
+    start: [[S::Row; N]; T],
+    part: &Part<'_, E, T>,
+) -> [[S::Row; N]; T] {
+    let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; G];
+    chains[0] = start;
+    let chains = advance::<S, E, N, T, G, C>(simd, chain, chains, part);
+    if G == 4 {
+        let (first, second) = (join(simd, chains[0], chains[1]), join(simd, chains[2], chains[3]));
+        join(simd, first, second)
+    } else if G == 2 {
+        join(simd, chains[0], chains[1])
+    } else {
+        chains[0]
+    }
+}
+
+/// `G` of the `C` chains, from chain `chain` on, over some columns. The loop over the columns must stay a loop: unrolled as a
+/// whole, the compiler sorts it into one long chain after another, and the processor's window fills with one of them.
+#[inline(always)]
+pub(super) fn advance<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, const C: usize>(
+    simd: S,
+    chain: usize,
+    mut chains: [[[S::Row; N]; T]; G],
+    part: &Part<'_, E, T>,
+) -> [[[S::Row; N]; T]; G] {
+    let &Part { columns, stride, first, inputs } = part;
+    if const { C == 1 } {
+        // Fewer than 4 columns.
+        for k in 0..inputs[0].len() {
+            let mut x = [0.0; T];
+            each_of_4!(t < T => { x[t] = inputs[t][k]; });
+            let lines = &columns[k / E::FORM.share * stride + first..];
+            column::<S, E, N, T>(simd, &mut chains[0], lines, k % E::FORM.share, x);
+        }
+        return chains;
+    }
+    let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
+    each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
+    let mut rest = columns;
+    // A count that the compiler does not know keeps the loop. Of one chain alone there is nothing to sort, but all its
+    // weights may be loaded first, into the stack: with AVX2 103 or 252 ns at (10, 20), depending on the code around it.
+    let most = if const { T == 1 } { black_box(usize::MAX) } else { usize::MAX };
+    // (No `chunks_exact`, which begins with a division.)
+    #[expect(clippy::needless_range_loop, reason = "k is the round of all of them, not one of `blocks`")]
+    for k in 0..usize::min(blocks[0].len(), most) {
+        // Nor may it be unrolled in part, as it is for a CPU that is given to the compiler: Zen 5 reads from the L2 cache
+        // at half its rate for 32 instructions that each load every 2 KiB ((64, 64) 830 against 630 ns).
+        black_box(());
+        let Some((round, others)) = rest.split_at_checked(stride * (C / E::FORM.share)) else { break };
+        rest = others;
+        each_of_4!(g < G => {
+            let mut x = [0.0; T];
+            each_of_4!(t < T => { x[t] = blocks[t][k][chain + g]; });
+            let lines = &round[(chain + g) / E::FORM.share * stride + first..];
+            column::<S, E, N, T>(simd, &mut chains[g], lines, (chain + g) % E::FORM.share, x);
+        });
+    }
+    each_of_4!(g < G => {
+        if rests[0].len() > chain + g {
+            let mut x = [0.0; T];
+            each_of_4!(t < T => { x[t] = rests[t][chain + g]; });
+            let lines = &rest[(chain + g) / E::FORM.share * stride + first..];
+            column::<S, E, N, T>(simd, &mut chains[g], lines, (chain + g) % E::FORM.share, x);
+        }
+    });
+    chains
+}
+
+/// chain += column * x, for each stream's x: column `part` of those that share lines.
+#[inline(always)]
+pub(super) fn column<S: Simd, E: Element, const N: usize, const T: usize>(
+    simd: S,
+    chain: &mut [[S::Row; N]; T],
+    column: &[E::Line],
+    part: usize,
+    x: [f32; T],
+) {
+    let mut broadcast = [S::Row::splat(simd, 0.0); T];
+    each_of_4!(t < T => { broadcast[t] = S::Row::splat(simd, x[t]); });
+    let column = &column[..N];
+    each!(n < N => {
+        let line = E::load(simd, &column[n], part);
+        each_of_4!(t < T => { chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]); });
+    });
+}
