@@ -185,6 +185,13 @@ fn the_environment_variable_chooses_the_instruction_set() {
 }
 
 #[test]
+fn arithmetic_in_f16_is_never_chosen_unasked() {
+    let output = child("child_prints_what_new_gives", REQUIRE_VARIABLE, "scalar");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("new gave Ok(") && !text.contains("V4F16"), "{text}");
+}
+
+#[test]
 fn the_environment_variable_never_falls_back_silently() {
     let text = new_with_variable(FOREIGN.name());
     assert!(text.contains(&format!("{:?}", Error::IsaUnavailable { isa: FOREIGN })), "{text}");

@@ -224,9 +224,9 @@ fn lengths_that_do_not_fit_are_refused() {
     let lstm = case.model.lstm(Isa::Scalar);
     let error = |lengths: &[usize]| lstm.forward(case.input().lengths(lengths), None).unwrap_err();
     for lengths in [&[][..], &[4], &[4, 4, 4]] {
-        let expected = Error::LengthMismatch { what: ("lengths", "the batch"), left: lengths.len(), right: 2 };
+        let expected = Error::WrongLength { tensor: "lengths", expected: 2, found: lengths.len() };
         assert_eq!(error(lengths), expected);
-        text_has(expected, &["lengths", "batch", &lengths.len().to_string(), "2"]);
+        text_has(expected, &["lengths", &lengths.len().to_string(), "expected 2"]);
     }
     for (lengths, sequence, found) in [([0, 4], 0, 0), ([4, 0], 1, 0), ([1, 5], 1, 5), ([usize::MAX, 1], 0, usize::MAX)]
     {
@@ -295,10 +295,9 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     text_has(Error::ForeignStream, &["stream", "other options"]);
 
     let mut refused = |input: Input<'_>, len: usize| lstm.advance(&mut stream, input, &mut output[..len]).unwrap_err();
-    let what = ("the input's batch", "the stream's batch");
     let error = refused(Input::new(&case.x, &[2, 4, 3]), 40);
-    assert_eq!(error, Error::LengthMismatch { what, left: 4, right: 2 });
-    text_has(error, &["input's batch", "4", "stream's batch", "2"]);
+    assert_eq!(error, Error::WrongBatch { expected: 2, found: 4 });
+    text_has(error, &["the input has a batch of 4", "stream", "2"]);
     assert_eq!(refused(case.input().lengths(&[4, 4]), 40), Error::UnexpectedLengths);
     text_has(Error::UnexpectedLengths, &["`lengths`", "expected none"]);
     assert!(matches!(refused(Input::new(&[], &[0, 2, 3]), 0), Error::WrongShape { .. }));

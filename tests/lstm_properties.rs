@@ -4,20 +4,26 @@
 use lstm_kernels::lstm::{Input, Workspace};
 use lstm_kernels::{Dtype, Isa, Lstm, LstmCellDyn, LstmConfig};
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
-use support::{Close, GRID, LstmCase, LstmResult, Model, Random, assert_same_bits, assert_within, cases, isas};
+use support::{Close, GRID, LstmCase, LstmResult, Model, Random, assert_same_bits, assert_within, cases, isas, steps};
 
 /// The promise: this close to the oracle.
 const PROMISE: Close = Close::Absolute(1e-6);
 
-/// Below, at and above four and eight streams at a time.
+/// Below, at and above four streams, which are a tile, and 32.
 const BATCHES: [usize; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 17, 33];
 
-/// Inputs on both sides of 12 (from there on x's part is computed ahead) and 64 (one block of columns); units on both
-/// sides of a multiple of 16, of 48 and 80 (one more group of lines) and of 64.
-const SIZES: [(usize, usize); 18] = [
-    (11, 15),
-    (12, 16),
+/// Inputs on both sides of 4 (more chains), 16 (chunks that overlap) and 64 (one block of columns); units on both sides of
+/// multiples of 16, of 48 (more than one group of lines), and of 60 and 76 (one more).
+const SIZES: [(usize, usize); 24] = [
+    (3, 15),
+    (4, 16),
     (13, 17),
+    (15, 60),
+    (16, 61),
+    (4, 76),
+    (15, 77),
+    (16, 80),
+    (17, 64),
     (63, 31),
     (64, 32),
     (65, 33),
@@ -48,7 +54,9 @@ fn config(default: u32) -> ProptestConfig {
 
 /// Options, time steps, batch, whether there are lengths and states, seed.
 fn any_case() -> impl Strategy<Value = LstmCase> {
-    let sizes = (1..=20usize, 1..=40usize, prop_oneof![Just(0), 1..=39usize]);
+    // Some of several groups of lines.
+    let hidden = prop_oneof![3 => 1..=40usize, 1 => 49..=100usize];
+    let sizes = (1..=20usize, hidden, prop_oneof![Just(0), 1..=39usize]);
     let options = (1..=3usize, any::<bool>(), any::<bool>(), any::<bool>(), proptest::sample::select(&DTYPES[..]));
     let calls = (1..=9usize, 1..=9usize, any::<bool>(), any::<bool>(), any::<u64>());
     (sizes, options, calls).prop_map(|((input, hidden, proj), (layers, two, bias, batch_first, dtype), call)| {
@@ -92,6 +100,19 @@ fn sizes_on_both_sides_of_every_boundary_agree_with_the_oracle() {
         for (m, dtype) in DTYPES.into_iter().enumerate() {
             let config = LstmConfig::new(input, hidden).bias(n % 3 > 0).dtype(dtype);
             check(&LstmCase::random(config, [5, BATCHES[(n + m) % 4]], false, n % 2 == 0, n as u64));
+        }
+    }
+}
+
+#[test]
+fn a_unit_with_thousands_of_inputs_stays_within_its_promise_for_512_steps() {
+    for seed in 0..4 {
+        let case = LstmCase::random(LstmConfig::new(4000, 1), [steps(512), 1], false, false, seed);
+        let oracle = case.model.oracle().forward(case.input(), case.initial()).unwrap();
+        for isa in isas() {
+            for (found, expected) in case.forward(isa).iter().zip([&oracle.output, &oracle.h_n, &oracle.c_n]) {
+                assert_within(found, expected, Close::Absolute(8e-6), format_args!("seed {seed} on {isa}"));
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use lstm_kernels::lstm::{Input, Workspace};
-use lstm_kernels::{ISA_VARIABLE, Isa, Layer, LstmCellDyn, LstmConfig, LstmWeights, lstm_cell};
+use lstm_kernels::{Dtype, ISA_VARIABLE, Isa, Layer, LstmCellDyn, LstmConfig, LstmWeights, lstm_cell};
 use support::{GRID, LstmCase, LstmModel, Model, Random, isas};
 
 /// The system's allocator, which counts this thread's calls (the test harness has threads of its own).
@@ -123,16 +123,20 @@ fn making_a_cell_and_its_states_allocates_nothing() {
 #[test]
 fn forward_into_allocates_nothing_in_a_prepared_workspace() {
     let plain = LstmConfig::new(3, 9);
-    for config in
-        [plain, plain.num_layers(2).bidirectional(true).proj_size(4), LstmConfig::new(16, 33).batch_first(true)]
-    {
+    for config in [
+        plain,
+        plain.num_layers(2).bidirectional(true).proj_size(4),
+        LstmConfig::new(16, 33).batch_first(true),
+        LstmConfig::new(64, 64),
+        LstmConfig::new(16, 64).dtype(Dtype::Bf16),
+    ] {
         for lengths in [false, true] {
-            let case = LstmCase::random(config, [7, 5], lengths, true, 1);
+            let case = LstmCase::random(config, [40, 5], lengths, true, 1);
             for isa in isas() {
                 let lstm = case.model.lstm(isa);
                 let (mut h, mut c) = case.initial.clone().expect("given states");
-                let mut output = vec![0.0; 7 * 5 * config.output_size()];
-                let mut workspace = lstm.workspace(7, 5);
+                let mut output = vec![0.0; 40 * 5 * config.output_size()];
+                let mut workspace = lstm.workspace(40, 5);
                 for call in 0..2 {
                     let made = calls(|| lstm.forward_into(case.input(), (&mut h, &mut c), &mut output, &mut workspace));
                     assert_eq!(made, 0, "{config:?} on {isa}, call {call}");

@@ -1,6 +1,10 @@
 //! What a struct made by `lstm_cell!` holds and calls: packed weights and the token of a kernel.
+//!
+//! Public because that struct names it. Use the macro: what is here may change in any release.
 
-use crate::element::Element;
+mod outputs;
+
+use crate::element::{Element, read_lines};
 use crate::error::Error;
 use crate::head::Head;
 use crate::isa::{Choice, Isa, Token};
@@ -167,7 +171,7 @@ impl<
     /// [`Error::LengthMismatch`] if there are not as many inputs as states; no state has changed then.
     #[inline]
     pub fn step_batch(&self, xs: &[[f32; I]], states: &mut [State<H, HP>]) -> Result<(), Error> {
-        same_length(("xs", xs.len()), ("states", states.len()))?;
+        Error::unless_same_length(("xs", xs.len()), ("states", states.len()))?;
         dispatch(self.token(), StepBatch { weights: self.weights(), xs, states });
         Ok(())
     }
@@ -179,7 +183,7 @@ impl<
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
     #[inline]
     pub fn run(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; H]]) -> Result<(), Error> {
-        same_length(("seq", seq.len()), ("out", out.len()))?;
+        Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
         dispatch(self.token(), Run { weights: self.weights(), seq, state, out });
         Ok(())
     }
@@ -190,18 +194,13 @@ impl<
     }
 
     #[inline(always)]
-    pub(crate) fn token(&self) -> Token {
+    fn token(&self) -> Token {
         self.choice.token()
     }
 
     #[inline(always)]
-    pub(crate) fn weights(&self) -> Weights<'_, E, I, H, LAST> {
+    fn weights(&self) -> Weights<'_, E, I, H, LAST> {
         Weights { bias: &self.bias, columns: &self.columns }
-    }
-
-    #[inline(always)]
-    pub(crate) fn head(&self) -> &D {
-        &self.head
     }
 
     /// A cell from the bytes of its lines, little-endian, which `lstm_cell!(weights = ...)` has packed. In a constant:
@@ -212,31 +211,4 @@ impl<
         let (bias, columns) = (read_lines::<f32, LINES, A>(bias), read_lines::<E, LEN, B>(columns));
         Self { bias, columns, head, choice: Choice::Fastest }
     }
-}
-
-/// Lines from their bytes, little-endian.
-pub(crate) const fn read_lines<E: Element, const LEN: usize, const BYTES: usize>(
-    bytes: &[u8; BYTES],
-) -> [E::Line; LEN] {
-    const { assert!(BYTES == size_of::<[E::Line; LEN]>(), "as many bytes as the lines have") };
-    #[cfg(target_endian = "big")]
-    let bytes = &swap_bytes(*bytes, E::WORD);
-    // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and any
-    // bytes are a line of every element.
-    unsafe { bytes.as_ptr().cast::<[E::Line; LEN]>().read_unaligned() }
-}
-
-/// Turns each word round.
-#[cfg(target_endian = "big")]
-const fn swap_bytes<const BYTES: usize>(bytes: [u8; BYTES], word: usize) -> [u8; BYTES] {
-    let (mut swapped, mut n) = (bytes, 0);
-    while n < BYTES {
-        swapped[n] = bytes[n / word * word + word - 1 - n % word];
-        n += 1;
-    }
-    swapped
-}
-
-pub(crate) fn same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Error> {
-    if a.1 == b.1 { Ok(()) } else { Err(Error::LengthMismatch { what: (a.0, b.0), left: a.1, right: b.1 }) }
 }

@@ -125,6 +125,29 @@ impl Element for bf16 {
     }
 }
 
+/// Lines from their bytes, little-endian.
+pub(crate) const fn read_lines<E: Element, const LEN: usize, const BYTES: usize>(
+    bytes: &[u8; BYTES],
+) -> [E::Line; LEN] {
+    const { assert!(BYTES == size_of::<[E::Line; LEN]>(), "as many bytes as the lines have") };
+    #[cfg(target_endian = "big")]
+    let bytes = &swap_bytes(*bytes, E::WORD);
+    // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and any
+    // bytes are a line of every element.
+    unsafe { bytes.as_ptr().cast::<[E::Line; LEN]>().read_unaligned() }
+}
+
+/// Turns each word round.
+#[cfg(target_endian = "big")]
+const fn swap_bytes<const BYTES: usize>(bytes: [u8; BYTES], word: usize) -> [u8; BYTES] {
+    let (mut swapped, mut n) = (bytes, 0);
+    while n < BYTES {
+        swapped[n] = bytes[n / word * word + word - 1 - n % word];
+        n += 1;
+    }
+    swapped
+}
+
 #[cfg(test)]
 mod tests {
     use half::{bf16, f16};

@@ -12,7 +12,7 @@ pub enum Error {
     WrongLength {
         /// The tensor's name where it comes from: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`, `weight_hr` in
         /// PyTorch, `kernel`, `recurrent_kernel`, `bias` in Keras, `W`, `R`, `B` in ONNX;
-        /// `linear.weight`, `linear.bias` of a head.
+        /// `linear.weight`, `linear.bias` of a head; `lengths` of an input, one for each sequence.
         tensor: &'static str,
         /// The number of elements that the cell's sizes ask for.
         expected: usize,
@@ -53,7 +53,7 @@ pub enum Error {
     UnexpectedHead,
     /// An ONNX model with the input `P`.
     Peephole,
-    /// An option of the LSTM, or a stream's batch, that `torch.nn.LSTM` refuses too, or a size above 1,048,576.
+    /// An option that `torch.nn.LSTM` refuses too, or a size or a stream's batch that is not within 1 to 1,048,576.
     InvalidOption {
         /// The option's name.
         option: &'static str,
@@ -107,6 +107,13 @@ pub enum Error {
     ForeignStream,
     /// A piece of a stream has `lengths`.
     UnexpectedLengths,
+    /// A piece of a stream has another batch than the stream.
+    WrongBatch {
+        /// The stream's.
+        expected: usize,
+        /// The piece's.
+        found: usize,
+    },
     /// This CPU, or this target, lacks the instruction set asked for.
     IsaUnavailable {
         /// What was asked for.
@@ -126,6 +133,13 @@ pub enum Error {
         /// The length of the second.
         right: usize,
     },
+}
+
+impl Error {
+    /// [`LengthMismatch`](Self::LengthMismatch), unless the two lengths are the same.
+    pub(crate) fn unless_same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Self> {
+        if a.1 == b.1 { Ok(()) } else { Err(Self::LengthMismatch { what: (a.0, b.0), left: a.1, right: b.1 }) }
+    }
 }
 
 impl fmt::Display for Error {
@@ -179,6 +193,9 @@ impl fmt::Display for Error {
             Self::ForeignStream => f.write_str("the stream was made for an LSTM with other options"),
             Self::UnexpectedLengths => {
                 f.write_str("the input has `lengths`, expected none: all sequences of a stream advance together")
+            }
+            Self::WrongBatch { expected, found } => {
+                write!(f, "the input has a batch of {found}, expected that of the stream, {expected}")
             }
             Self::IsaUnavailable { isa } => {
                 write!(f, "this CPU does not offer the instruction set `{isa}`; it offers: ")?;

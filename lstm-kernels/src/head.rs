@@ -1,4 +1,4 @@
-//! The dense layer that most models end in, y = W h + b, computed where h still is in registers or the nearest cache.
+//! The dense layer that most models end in, y = W h + b, computed after the step from the h in the state.
 //!
 //! There are few outputs (one sample, one probability) and many units, so lanes run over the *units*: each output has
 //! `ceil(H / 16)` lines of weights, which one chain of fused multiply-adds takes in order:
@@ -11,13 +11,10 @@
 //! The order is fixed, so the bits are the same on every instruction set. Columns broadcast over lanes of outputs, as
 //! the gates have it, would leave 15 of 16 lanes idle where there is one output.
 
-use crate::cell::{Cell, read_lines, same_length};
-use crate::element::Element;
+use crate::element::read_lines;
 use crate::error::Error;
-use crate::kernel::{Alone, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
-use crate::simd::{Op, Section, Simd, Split, Vector, dispatch};
-use crate::state::State;
+use crate::simd::{Section, Simd, Split, Vector};
 use crate::weights::LstmWeights;
 
 /// What stands behind the LSTM of a cell: nothing, `()`, or a [`Linear`].
@@ -77,8 +74,9 @@ impl<const H: usize, const OUT: usize, const LEN: usize> Linear<H, OUT, LEN> {
         Self { lines: read_lines::<f32, LEN, BYTES>(bytes) }
     }
 
+    /// The outputs of an h.
     #[inline(always)]
-    fn apply<S: Simd>(&self, simd: S, h: &[f32; H], y: &mut [f32; OUT]) {
+    pub(crate) fn apply<S: Simd>(&self, simd: S, h: &[f32; H], y: &mut [f32; OUT]) {
         simd.section(Apply { head: self, h, y });
     }
 }
@@ -112,144 +110,6 @@ impl<S: Simd, const H: usize, const OUT: usize, const LEN: usize> Section<S> for
             let mut sums = [0.0; 4];
             low.add(simd, high).store(simd, &mut sums);
             *y = (sums[0] + sums[2]) + (sums[1] + sums[3]) + bias;
-        }
-    }
-}
-
-impl<
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const LINES: usize,
-    const LEN: usize,
-    const BIAS: bool,
-    const OUT: usize,
-    const HEAD: usize,
-> Cell<E, I, H, HP, LAST, LINES, LEN, BIAS, Linear<H, OUT, HEAD>>
-{
-    /// The number of outputs.
-    pub const OUT: usize = OUT;
-
-    /// [`step`](Self::step), and the outputs y = W h + b of the new h.
-    ///
-    /// No allocation, no lock, no system call, no panic. NaN in x reaches y.
-    #[inline]
-    pub fn step_out(&self, x: &[f32; I], state: &mut State<H, HP>) -> [f32; OUT] {
-        let mut y = [0.0; OUT];
-        let (weights, seq, out) = (self.weights(), core::slice::from_ref(x), core::slice::from_mut(&mut y));
-        dispatch(self.token(), RunOut { weights, head: self.head(), seq, state, out });
-        y
-    }
-
-    /// [`step_batch`](Self::step_batch), and the outputs of each stream: the same bits as that many
-    /// [`step_out`](Self::step_out)s.
-    ///
-    /// # Errors
-    /// [`Error::LengthMismatch`] if there are not as many inputs as states and as outputs; no state has changed then.
-    #[inline]
-    pub fn step_batch_out(
-        &self,
-        xs: &[[f32; I]],
-        states: &mut [State<H, HP>],
-        out: &mut [[f32; OUT]],
-    ) -> Result<(), Error> {
-        same_length(("xs", xs.len()), ("states", states.len()))?;
-        same_length(("xs", xs.len()), ("out", out.len()))?;
-        dispatch(self.token(), StepBatchOut { weights: self.weights(), head: self.head(), xs, states, out });
-        Ok(())
-    }
-
-    /// A whole sequence of one stream: the same bits as a [`step_out`](Self::step_out) for each x, whose outputs go to
-    /// `out`.
-    ///
-    /// # Errors
-    /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
-    #[inline]
-    pub fn run_out(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; OUT]]) -> Result<(), Error> {
-        same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.token(), RunOut { weights: self.weights(), head: self.head(), seq, state, out });
-        Ok(())
-    }
-}
-
-/// Steps of one stream, each followed by the head.
-struct RunOut<
-    'a,
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const OUT: usize,
-    const HEAD: usize,
-> {
-    weights: Weights<'a, E, I, H, LAST>,
-    head: &'a Linear<H, OUT, HEAD>,
-    seq: &'a [[f32; I]],
-    state: &'a mut State<H, HP>,
-    out: &'a mut [[f32; OUT]],
-}
-
-impl<
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const OUT: usize,
-    const HEAD: usize,
-> Op for RunOut<'_, E, I, H, HP, LAST, OUT, HEAD>
-{
-    const F16: bool = E::F16;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { weights, head, seq, state, out } = self;
-        for (x, y) in seq.iter().zip(out) {
-            simd.enter(Alone(Step { weights, x: [x], states: core::array::from_mut(state) }));
-            head.apply(simd, state.h(), y);
-        }
-    }
-}
-
-/// One step of many streams, followed by the head of each.
-struct StepBatchOut<
-    'a,
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const OUT: usize,
-    const HEAD: usize,
-> {
-    weights: Weights<'a, E, I, H, LAST>,
-    head: &'a Linear<H, OUT, HEAD>,
-    xs: &'a [[f32; I]],
-    states: &'a mut [State<H, HP>],
-    out: &'a mut [[f32; OUT]],
-}
-
-impl<
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const OUT: usize,
-    const HEAD: usize,
-> Op for StepBatchOut<'_, E, I, H, HP, LAST, OUT, HEAD>
-{
-    const F16: bool = E::F16;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { weights, head, xs, states, out } = self;
-        simd.enter(StepBatch { weights, xs, states: &mut *states });
-        for (state, y) in states.iter().zip(out) {
-            head.apply(simd, state.h(), y);
         }
     }
 }

@@ -58,8 +58,8 @@ impl Isa {
         }
     }
 
-    /// Whether this CPU has it. The answer is cached, a call costs one relaxed load; but that for [`V4F16`](Self::V4F16), which
-    /// asks the CPU each time.
+    /// Whether this CPU has it. Cached: a call costs one relaxed load, except for [`V4F16`](Self::V4F16), for which the CPU is
+    /// asked each time.
     pub fn is_available(self) -> bool {
         Token::new(self).is_ok()
     }

@@ -1,6 +1,7 @@
-//! Where each weight lies in the packed tensor.
+//! Where each weight lies in the packed tensor. Public because the struct that `lstm_cell!` emits names these
+//! functions: they may change in any release.
 //!
-//! A kernel never sums across lanes: for each column k (of x, then of h; the bias is a column of its own, apart) it broadcasts one input and
+//! A kernel never sums across lanes: for each column k (of x, then of h; the bias is packed separately, as one more column) it broadcasts one input and
 //! multiplies it by a *column* of all gates of all units, 16 lanes (one `Line`) at a time. So the packed
 //! tensor holds columns, cut into lines, in the order in which the kernel reads them.
 //!
@@ -22,7 +23,7 @@
 //! Hence a column of `hidden` units takes [`lines`]`(hidden)` lines. Up to 12 lines, all accumulators of a layer
 //! stay in registers together, and the tensor is just column after column. Larger layers are cut into *groups* of 256
 //! bytes, 4 lines (16 units) or of f16 8, each stored whole before the next one; the last group has the rest, up to 12 lines.
-//! x's columns of all groups come before h's, for a layer of a sequence reads them at another time, and h's then without gaps
+//! x's columns of all groups come before h's. A sequence reads the two at different times, and h's then lie without gaps
 //! ((128, 128) 8 % and (256, 256) 6 % faster on Zen 5). A cell, which reads a group of either in turn, does not lose: with
 //! AVX-512 the same within 4 %, with AVX2 up to 10 % faster.
 //!

@@ -55,7 +55,7 @@
 //! `x86_64-unknown-none` and `-uefi` the compiler fails on `pulp`).
 //! Off by default: `bake` reads weights at compile time, in the macro alone; `safetensors` reads weights from a PyTorch
 //! `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a JSON parser and serde; `ndarray` gives
-//! `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method `threads`, without which nothing changes.
+//! `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method `threads`: nothing changes until it is called.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

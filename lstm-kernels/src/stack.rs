@@ -127,9 +127,7 @@ impl<A: Layer, B: Layer<Input = A::Output>> Layer for (A, B) {
     }
 
     fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
-        if seq.len() != out.len() {
-            return Err(Error::LengthMismatch { what: ("seq", "out"), left: seq.len(), right: out.len() });
-        }
+        Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
         if const { size_of::<A::Input>() + size_of::<A::Output>() <= SMALL } {
             for (x, out) in seq.iter().zip(out) {
                 *out = *self.step(x, state);

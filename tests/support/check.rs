@@ -2,12 +2,10 @@
 
 use std::fmt::Display;
 
-/// Whether two slices hold the same bits. Any NaN equals any NaN: payloads are unspecified.
-pub fn same_bits(left: &[f32], right: &[f32]) -> bool {
-    left.len() == right.len() && left.iter().zip(right).all(|(&a, &b)| equal(a, b))
-}
+/// The largest |h|: one quotient of products may round to an ULP above 1.
+pub const MOST_H: f32 = 1.0 + f32::EPSILON;
 
-/// Asserts [`same_bits`].
+/// Asserts that two slices hold the same bits. Any NaN equals any NaN: payloads are unspecified.
 #[track_caller]
 pub fn assert_same_bits(found: &[f32], expected: &[f32], what: impl Display) {
     assert_eq!(found.len(), expected.len(), "{what}: lengths");

@@ -20,8 +20,6 @@ pub trait AnyCell: Send + Sync {
 
 /// The states of some streams, side by side as `step_batch` takes them.
 pub trait AnyStates: Any {
-    /// The number of streams.
-    fn streams(&self) -> usize;
     /// A stream's h.
     fn h(&self, stream: usize) -> &[f32];
     /// A stream's c.
@@ -33,9 +31,6 @@ pub trait AnyStates: Any {
 }
 
 impl<const H: usize, const HP: usize> AnyStates for Vec<State<H, HP>> {
-    fn streams(&self) -> usize {
-        self.len()
-    }
     fn h(&self, stream: usize) -> &[f32] {
         self[stream].h()
     }

@@ -81,7 +81,7 @@ macro_rules! grid {
         )*
 
         /// Every H mod 16, H on both sides of every multiple of 4 up to 70 (where a line of the packed tensor
-        /// begins) and of 48 and 80 (where one more group of lines begins), even and odd numbers of inputs, and the
+        /// begins; above 48 there is more than one group of them) and of 80, even and odd numbers of inputs, and the
         /// shapes of PyTorch's goldens.
         pub static GRID: &[Shape] = &[
             $(Shape {

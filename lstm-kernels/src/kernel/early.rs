@@ -11,6 +11,7 @@
 //! for all                          for the first                     of the first                  `blocks` of more
 //!                                  for the others                    of the others
 //! ```
+//! (In the order of execution: from left to right, then down.)
 //!
 //! The order within each sum is what it always is, and so are the bits. The order of the whole matters because a processor looks
 //! less far ahead than one might think: behind some 70 vector operations that wait, Zen 5 begins none, though its window holds

@@ -18,16 +18,21 @@
 //! gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see [`kernel`](super)), 3 % at (192, 192) and nothing
 //! at (256, 256), as loads from the L1 cache take turns with what fills it.
 //!
-//! **Tried and lost**, (128, 128): pieces of one chain and four rows, which reads every second column, hence half of the cache's
-//! sets, 2,170; of 32 pairs, a bare loop, 1,600 for 1,396; of 8, 1,870, as the sums go through memory twice as often. x's part
-//! between the groups rather than between the columns: a bare loop, 1,733 for 1,740. Chunks of 8, 16, 20, 40 steps for 32: 2 to 7 %
-//! slower. Two groups of sums before the gates of both: 3 %. Prefetching h's lines a round ahead: 20 %. Inputs broadcast from a register:
-//! the same. The order within a round matters: with each of h's multiply-adds beside one of x's 1,710, and built for the CPU
-//! (`-C target-cpu=native`), where the compiler puts all of x's before all of h's, 1,750; with fences between the columns 1,650 in
-//! either.
+//! On Zen 4, whose L2 cache gives a line every other cycle: (64, 64) 9 %, (128, 128) 12 %, (256, 256) 16 % faster, (96, 96) the same.
+//! Not measured on Sapphire Rapids, where a bare loop over both parts of (256, 256) took 12.4 us, and 12.6 one after the other.
 //!
-//! On Zen 4, whose L2 cache gives a line every other cycle: (64, 64) 9 %, (128, 128) 12 %, (256, 256) 16 % faster, (96, 96) the same;
-//! pieces of 8 pairs 5 to 10 % slower, chunks of 16 steps up to 3 %, of 64 16 %, but (64, 64) 2 % faster.
+//! **Tried and lost**, on Zen 5 at (128, 128) where nothing else is said:
+//! - Pieces of one chain and four rows, which read every second column, hence half of the cache's sets: 2,170 ns.
+//! - Pieces of 32 pairs: a bare loop 1,600 for 1,396. Of 8: 1,870, as the sums go through memory twice as often; on Zen 4 5 to 10 %
+//!   slower.
+//! - x's part between the groups rather than between the columns: a bare loop 1,733 for 1,740.
+//! - Chunks of 8, 16, 20, 40 steps for 32: 2 to 7 % slower. On Zen 4 16 up to 3 %, 64 16 % slower, but (64, 64) 2 % faster.
+//! - The sums of two groups before the gates of both: 3 % slower. Prefetching h's lines a round ahead: 20 %.
+//! - Inputs broadcast from a register: the same.
+//! - Each of h's multiply-adds beside one of x's: 1,710. All of x's before all of h's, as the compiler has it when it builds for
+//!   the CPU (`-C target-cpu=native`): 1,750. With fences between the columns 1,650 in either.
+//! - Not to overlap but to keep two copies of h's weights, read in turn (more is read before it is read again, see
+//!   [`kernel`](super)): (128, 128) 12 % faster, (64, 64) 22 % and (160, 160) 6 % slower.
 
 use core::hint::black_box;
 

@@ -1,7 +1,7 @@
 //! A stream through a layer whose sizes are known at run time.
 //!
 //! **Small layers**, of one group of lines. A step takes some 50 ns: calls for its parts, and sums that go through memory
-//! between them, would double that. So there is a function for each number of lines, which does all steps ([`Sized`]), of one
+//! between them, would double that. So there is a function for each number of lines, which does all steps ([`Steps`]), of one
 //! stream or of some in turn, and another for four streams side by side ([`streams`]). The figures in this file are those of
 //! a Zen 5 CPU: ns a step of one stream alone, of each in turn, of each of four
 //!
@@ -10,7 +10,7 @@
 //! AVX2      (1, 8) 29 18.5 18.4  (1, 16) 43 41          (10, 20) 72 72        (1, 32) 113 112
 //! ```
 //!
-//! Turns of fours gain nothing more. Two loops, over time steps and in each over streams, made single steps of one stream 2 to
+//! To let groups of four streams take turns gains nothing more. Two loops, over time steps and in each over streams, made single steps of one stream 2 to
 //! 8 ns slower: there is one over both.
 //!
 //! **Large layers** have a function for each number of lines in a group, which does h's part of its sums, or all of them,
@@ -30,7 +30,7 @@ use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
 
 /// The steps of [`Recurrence`] of `T` streams, with `N` lines, `X` chains of x's columns and `C` of h's.
-pub(crate) struct Sized<'a, E: Element, const T: usize, const N: usize, const X: usize, const C: usize>(
+pub(crate) struct Steps<'a, E: Element, const T: usize, const N: usize, const X: usize, const C: usize>(
     pub(crate) Recurrence<'a, E>,
 );
 
@@ -75,7 +75,7 @@ pub(crate) struct Recurrence<'a, E: Element> {
     pub(crate) reverse: bool,
 }
 
-impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize> Op for Sized<'_, E, T, N, X, C> {
+impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize> Op for Steps<'_, E, T, N, X, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse } =

@@ -83,8 +83,7 @@ impl Extent {
         let extent = Self { steps, batch, batched, batch_first };
         if let Some(lengths) = input.lengths {
             if lengths.len() != batch {
-                let what = ("lengths", "the batch");
-                return Err(Error::LengthMismatch { what, left: lengths.len(), right: batch });
+                return Err(Error::WrongLength { tensor: "lengths", expected: batch, found: lengths.len() });
             }
             let wrong = |length: &usize| *length == 0 || *length > steps;
             if let Some(sequence) = lengths.iter().position(wrong) {

@@ -9,13 +9,7 @@
 //! sums is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.46 times as long with AVX-512 at 64 rows,
 //! on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
 //!
-//! The two parts take turns, but for one stream of most large layers, [`overlap`]. That gains from 2 to 16 % on Zen 5 and Zen 4, and was not
-//! measured on Sapphire Rapids, where the recurrence of (256, 256) waits for its weights from the L2 cache, 9.1 us at 43 bytes a
-//! cycle, but each load of x's part from the L1 cache takes a turn away from those that fill it: in one bare loop both took 12.4 us,
-//! one after the other 12.6; prefetching h's weights during x's part hid none of their time. (Products of registers alone would be
-//! free.) Groups of 8 lines at (128, 128) lose on Zen 5: 4 % with AVX-512, 11 % with AVX2. Two copies of h's weights, read in turn,
-//! as more is read before it is read again (see `kernel`): (128, 128) 12 % faster, (64, 64) 22 % and (160, 160) 6 % slower; to
-//! overlap gains more.
+//! The two parts take turns, except for one stream of most large layers: [`overlap`].
 //!
 //! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight to its gates.
 //! Small layers skip all of the above ([`small`]).

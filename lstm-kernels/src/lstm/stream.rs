@@ -84,8 +84,7 @@ impl Lstm {
             return Err(Error::UnexpectedLengths);
         }
         if extent.batch != stream.batch {
-            let what = ("the input's batch", "the stream's batch");
-            return Err(Error::LengthMismatch { what, left: extent.batch, right: stream.batch });
+            return Err(Error::WrongBatch { expected: stream.batch, found: extent.batch });
         }
         check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
         if extent.steps == 1 && extent.batch == 1 && stream.workspace.advance_small(self, input.data, output) {

@@ -19,16 +19,16 @@ const LEAST_WORK: usize = 6 << 20;
 
 impl Lstm {
     /// Lets each call of [`forward`](Self::forward), [`forward_into`](Self::forward_into) and
-    /// [`advance`](Self::advance) use up to `threads` threads of [rayon](https://docs.rs/rayon) (feature `rayon`): of the
-    /// pool that it is called from inside of, else of the global one, beside the caller's own. Without this there is one,
-    /// the caller's, whoever else in your program has switched the feature on.
+    /// [`advance`](Self::advance) use up to `threads` threads (feature `rayon`): the caller's own and those of a pool of
+    /// [rayon](https://docs.rs/rayon), the one that the call is made in, or else the global one. Without this there is one thread,
+    /// even if another crate of your program has switched the feature on.
     ///
     /// The two directions of a layer run at the same time, and so do parts of the batch, of a multiple of four streams. A
     /// batch of four in one direction has nothing to divide. The bits are those of one thread. Calls of less
     /// than 6 Mi multiply-adds (0.05 to 0.3 ms) stay on one.
     ///
-    /// What is promised of one thread is not of more: rayon locks, waits and may allocate. A workspace is cut into parts by
-    /// the LSTM that it is used with, so make it after this call; a stream by the one that made it.
+    /// With more than one thread the promises for real time do not hold: rayon locks, waits and may allocate. Make a workspace
+    /// after this call, else its first use allocates; a stream keeps the division of the LSTM that made it.
     ///
     /// ```
     /// use lstm_kernels::lstm::Input;

@@ -156,7 +156,7 @@ impl<E: Element> Packed<E> {
                 match (together, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
                     $( ($count, $lines, $x, $h) => {
                         if const { $count <= recurrence::streams::<S, E>($lines) } {
-                            simd.enter(recurrence::Sized::<E, $count, $lines, $x, $h>(steps));
+                            simd.enter(recurrence::Steps::<E, $count, $lines, $x, $h>(steps));
                         }
                     } )*
                     _ => debug_assert!(false, "no function for a small layer of these sizes"),
