@@ -53,14 +53,18 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     }
 }
 
-/// Streams that a kernel steps together: four, but where one alone keeps the units busy (measured on Zen 5: (1, 40) 79
-/// against 86 ns, (10, 40) 90 against 104). That is from 6 to 12 lines of f32 that an L1 cache holds (beyond it, (48, 48) 420
-/// against 195), and with few registers from 3 to 5 lines.
+/// Streams that a kernel steps together: four, but where one alone keeps the units busy (Zen 5: (1, 40) 79 against 86 ns,
+/// (10, 40) 90 against 104). That is from 6 to 12 lines of f32 that an L1 cache holds beside the states (beyond it, (48, 48) 420
+/// against 195), and with few registers from 3 to 5 lines. With these one line for four streams also asks for fewer loads than four
+/// lines for one: on Zen 4 (1, 36) 156 against 174 ns, (32, 32) 217 against 264, (1, 32) the same.
 pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
+    let few = S::ACCUMULATORS < 24;
     let one = !S::INTERLEAVE
         || match lines {
-            3..=5 => S::ACCUMULATORS < 24,
-            6..=12 => size_of::<E>() == 4 && size_of::<Line>() * lines * columns <= 32 << 10,
+            3..=5 => few,
+            6..=12 => {
+                size_of::<E>() == 4 && size_of::<Line>() * lines * columns <= if few { 20 << 10 } else { 32 << 10 }
+            }
             _ => false,
         };
     if one { 1 } else { 4 }
