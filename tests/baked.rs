@@ -122,7 +122,8 @@ fn a_baked_cell_lies_in_the_read_only_part_of_the_program_file() {
         (start..end).contains(&address).then_some(())
     };
     let line = maps.lines().find(|line| holds(line).is_some()).expect("a mapping for each address");
-    // A static program has its constants beside its code, in a mapping that may be executed: not written to, all the same.
+    // A static program has its constants beside its code, in a mapping that may be executed: not written to, all the
+    // same.
     assert!((line.contains(" r--p ") || line.contains(" r-xp ")) && line.contains('/'), "{line}");
     assert!(size_of::<Root>() >= 4 * 6 * (1 + 4 + 6) * 4, "the weights are inside");
 }

@@ -12,8 +12,8 @@ const PROMISE: Close = Close::Absolute(1e-6);
 /// Below, at and above four streams, which are a tile, and 32.
 const BATCHES: [usize; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 17, 33];
 
-/// Inputs on both sides of 4 (more chains), 16 (chunks that overlap) and 64 (one block of columns); units on both sides of
-/// multiples of 16, of 48 (more than one group of lines), and of 60 and 76 (one more).
+/// Inputs on both sides of 4 (more chains), 16 (chunks that overlap) and 64 (one block of columns); units on both sides
+/// of multiples of 16, of 48 (more than one group of lines), and of 60 and 76 (one more).
 const SIZES: [(usize, usize); 24] = [
     (3, 15),
     (4, 16),
@@ -154,7 +154,8 @@ fn a_long_sequence_crosses_blocks_and_chunks_and_stays_within_a_millionth() {
 
 #[test]
 fn a_long_stream_of_a_large_layer_agrees_though_its_chunks_overlap() {
-    // Blocks of 64 columns of x and of h that are full or not, with pieces of all widths; the last chunk has 0 to 32 rows.
+    // Blocks of 64 columns of x and of h that are full or not, with pieces of all widths; the last chunk has 0 to 32
+    // rows.
     let sizes = [(64, 64), (16, 64), (66, 80), (98, 96), (30, 112), (128, 128), (200, 128), (300, 144), (32, 160)];
     for (n, ((input, hidden), steps)) in sizes.into_iter().zip([96, 97, 98, 103, 127, 128, 129, 160, 99]).enumerate() {
         let config = LstmConfig::new(input, hidden).bidirectional(n % 2 == 1).bias(n % 4 != 2);

@@ -1,5 +1,5 @@
-//! The README shows what is run: its "three lines" are a file that the library's documentation runs as a test, its first
-//! example is run here.
+//! The README shows what is run: its "three lines" are a file that the library's documentation runs as a test, its
+//! first example is run here.
 
 use lstm_kernels::{LstmWeights, lstm_cell};
 

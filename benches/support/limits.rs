@@ -1,14 +1,15 @@
 //! What one core can do at best, and the least time of a step that follows from it.
 //!
 //! Three things bound a step from below, each alone:
-//! - **arithmetic**: 4H (I + H) multiply-adds, and 63 operations of the same units for the gates of each of the H units of
-//!   the layer, at the core's peak, nothing wasted on padding;
+//! - **arithmetic**: 4H (I + H) multiply-adds, and 63 operations of the same units for the gates of each of the H units
+//!   of the layer, at the core's peak, nothing wasted on padding;
 //! - **bandwidth**: every weight is read once a step, from the cache that holds them. Weights that outgrow the L2 come
 //!   from there as far as they fit and from the L3 for the rest. (The L1 is not split in this way, so a cell that turns
 //!   round over its weights can be a little faster where they are a few times the L1.) In a sequence the input
 //!   part of all steps is one matrix product, and only the recurrent weights are read at every step;
-//! - **latency**: the chain of operations from one h to the next, each waiting for the one before. A vector of units gets its
-//!   h at once, so the columns of these units, for their own gates, are a part of the chain, at the core's peak.
+//! - **latency**: the chain of operations from one h to the next, each waiting for the one before. A vector of units
+//!   gets its h at once, so the columns of these units, for their own gates, are a part of the chain, at the core's
+//!   peak.
 
 use std::fs;
 
@@ -19,8 +20,8 @@ use crate::machine::{Width, clock};
 const GATE_OPERATIONS: usize = 63;
 
 /// The chain from h to the next h in multiply-adds (or operations of the same latency): 1 for the last column, 1 to
-/// join partial sums; the quotients of the gates: 1 to square, 1 to clamp, 1 for the fourth power, 2 of Estrin's scheme,
-/// 1 for q + x p, 3 to join three of them with c; tanh of c: the same 5, and 1 to join with the output gate.
+/// join partial sums; the quotients of the gates: 1 to square, 1 to clamp, 1 for the fourth power, 2 of Estrin's
+/// scheme, 1 for q + x p, 3 to join three of them with c; tanh of c: the same 5, and 1 to join with the output gate.
 const CHAIN_FMAS: f64 = 17.0;
 /// Divisions in that chain: c and h.
 const CHAIN_DIVISIONS: f64 = 2.0;

@@ -1,10 +1,10 @@
 //! tanh and sigmoid, as quotients that are divided late.
 //!
 //! tanh(x) = x p(x^2) / q(x^2) with p and q of degree 4 (9/8 in x, by Estrin's scheme), x clamped to where the quotient
-//! is 1. Against 2^y and a division this has the shorter chain, needs no integer operation, is odd to the bit and relatively
-//! accurate near zero. And sigmoid(z) = (1 + tanh(z/2)) / 2 = (q + x p) / 2q with x = z/2, so a weight is only halved when it is
-//! packed, which is exact. (2^y from a table of 8 and a cubic has as many operations: on Zen 5 a step took up to 8 % longer with
-//! AVX-512, and 1 to 6 % less with AVX2.)
+//! is 1. Against 2^y and a division this has the shorter chain, needs no integer operation, is odd to the bit and
+//! relatively accurate near zero. And sigmoid(z) = (1 + tanh(z/2)) / 2 = (q + x p) / 2q with x = z/2, so a weight is
+//! only halved when it is packed, which is exact. (2^y from a table of 8 and a cubic has as many operations: on Zen 5 a
+//! step took up to 8 % longer with AVX-512, and 1 to 6 % less with AVX2.)
 //!
 //! Every operation is a correctly rounded add, mul, fma or div, so the results are the same bits everywhere.
 //!
@@ -18,9 +18,9 @@
 //! PyTorch's own f32 functions err by about 1 ULP.
 //!
 //! Source of the coefficients: a minimax fit in f64 (error 6e-9), rounded to f32 and improved by a search over the f32
-//! arithmetic itself, with the constraint x p <= q, by `lstm-kernels/src/activation_minimax.py`; the set in use came out of
-//! four minutes of that search written in C. They are scaled so that q lies in (0, 1]: a product of three q's and a
-//! cell of up to 1e38 neither overflows nor underflows.
+//! arithmetic itself, with the constraint x p <= q, by `lstm-kernels/src/activation_minimax.py`; the set in use came
+//! out of four minutes of that search written in C. They are scaled so that q lies in (0, 1]: a product of three q's
+//! and a cell of up to 1e38 neither overflows nor underflows.
 
 use crate::simd::{Scalar, Simd, Split, Vector};
 
@@ -79,8 +79,8 @@ pub(crate) struct Quotient<V> {
     pub(crate) below: V,
 }
 
-/// x p / q of x, and p may be given halved. `FAST` is for who waits for the result: a square that does not wait for the clamp, an
-/// operation more where [`Simd::RANGE`] is false; the bits are the same.
+/// x p / q of x, and p may be given halved. `FAST` is for who waits for the result: a square that does not wait for the
+/// clamp, an operation more where [`Simd::RANGE`] is false; the bits are the same.
 #[inline(always)]
 pub(crate) fn quotient<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,

@@ -84,8 +84,8 @@ impl<
     /// A cell on a given instruction set.
     ///
     /// # Errors
-    /// A tensor of the wrong length, a NaN or infinite weight, one beyond the range of a half type, a missing or unexpected bias
-    /// or head, an instruction set that this CPU lacks.
+    /// A tensor of the wrong length, a NaN or infinite weight, one beyond the range of a half type, a missing or
+    /// unexpected bias or head, an instruction set that this CPU lacks.
     pub fn with_isa(weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
         let () = Self::CONSISTENT;
         let token = Token::new(isa)?;
@@ -100,8 +100,9 @@ impl<
         cell
     }
 
-    /// [`new`](Self::new) on the heap. [`new`](Self::new) takes three times the cell's size of stack, without optimisation
-    /// up to ten times: 1.6 and 5 MiB at (128, 128), where a thread's stack may have 2. This takes none for the cell.
+    /// [`new`](Self::new) on the heap. [`new`](Self::new) takes three times the cell's size of stack, without
+    /// optimisation up to ten times: 1.6 and 5 MiB at (128, 128), where a thread's stack may have 2. This takes none
+    /// for the cell.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -122,8 +123,8 @@ impl<
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();
         let fields = cell.as_mut_ptr();
         // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. All fields are
-        // written before `assume_init`: `choice`, and with zero bytes `bias`, `columns` and `head`, each a zero of its element,
-        // the last one by the promise of `Head`.
+        // written before `assume_init`: `choice`, and with zero bytes `bias`, `columns` and `head`, each a zero of its
+        // element, the last one by the promise of `Head`.
         let mut cell = unsafe {
             (&raw mut (*fields).bias).write_bytes(0, 1);
             (&raw mut (*fields).columns).write_bytes(0, 1);

@@ -1,8 +1,8 @@
 //! Which instruction set a kernel may use: the only place that chooses.
 //!
-//! A [`Token`] holds a `pulp` token, and a `pulp` token is the proof that this CPU has the features: it cannot
-//! be made without them. (Without `std`, [`simd::v3`] and [`simd::v4`] look whether the system has switched them on.) So a
-//! cell that holds a [`Token`] may run its kernel without asking again, and no `unsafe` is needed to call it.
+//! A [`Token`] holds a `pulp` token, and a `pulp` token is the proof that this CPU has the features: it cannot be made
+//! without them. (Without `std`, [`simd::v3`] and [`simd::v4`] look whether the system has switched them on.) So a cell
+//! that holds a [`Token`] may run its kernel without asking again, and no `unsafe` is needed to call it.
 
 use core::{fmt, str::FromStr};
 
@@ -58,8 +58,8 @@ impl Isa {
         }
     }
 
-    /// Whether this CPU has it. Cached: a call costs one relaxed load, except for [`V4F16`](Self::V4F16), for which the CPU is
-    /// asked each time.
+    /// Whether this CPU has it. Cached: a call costs one relaxed load, except for [`V4F16`](Self::V4F16), for which the
+    /// CPU is asked each time.
     pub fn is_available(self) -> bool {
         Token::new(self).is_ok()
     }
@@ -69,8 +69,8 @@ impl Isa {
         Self::ALL.iter().copied().filter(|isa| isa.is_available())
     }
 
-    /// The fastest of those with the same bits that this CPU has, or the one that the environment variable `LSTM_KERNELS_ISA` names
-    /// (`scalar`, `v3`, `v4`, `v4f16` or `neon`; read with feature `std` only, at each call).
+    /// The fastest of those with the same bits that this CPU has, or the one that the environment variable
+    /// `LSTM_KERNELS_ISA` names (`scalar`, `v3`, `v4`, `v4f16` or `neon`; read with feature `std` only, at each call).
     ///
     /// # Errors
     /// [`Error::UnknownIsa`] if the variable holds another text, [`Error::IsaUnavailable`] if it names one that
@@ -135,8 +135,8 @@ impl Token {
         token.ok_or(Error::IsaUnavailable { isa })
     }
 
-    /// The fastest of those with the same bits that this CPU has, by [`Isa::ALL`]'s order. Cached: a call costs one relaxed load and a predictable
-    /// branch for each instruction set that is asked for.
+    /// The fastest of those with the same bits that this CPU has, by [`Isa::ALL`]'s order. Cached: a call costs one
+    /// relaxed load and a predictable branch for each instruction set that is asked for.
     #[inline]
     pub(crate) fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]

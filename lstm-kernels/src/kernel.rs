@@ -1,50 +1,52 @@
 //! One time step, and how it is made fast.
 //!
-//! Reading order, from x to the stored h: `Cell::step` enters [`Alone`], which runs [`Step`] and [`step`]. The multiply-adds are
-//! in [`mod@sums`] (down to `sums::column`), the gates and the stores of h and c in [`gates`]. A layer of several groups of lines
-//! goes through [`groups`], which writes h only when all sums are made; some small ones go through [`early`]: the same work
-//! in another order. Many streams: [`batch`]. Whole sequences of run-time sizes: [`recurrence`] and [`overlap`].
+//! Reading order, from x to the stored h: `Cell::step` enters [`Alone`], which runs [`Step`] and [`step`]. The
+//! multiply-adds are in [`mod@sums`] (down to `sums::column`), the gates and the stores of h and c in [`gates`]. A
+//! layer of several groups of lines goes through [`groups`], which writes h only when all sums are made; some small
+//! ones go through [`early`]: the same work in another order. Many streams: [`batch`]. Whole sequences of run-time
+//! sizes: [`recurrence`] and [`overlap`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
 //!
-//! **Turning round.** A layer that a cache does not hold whole is read group by group, forwards in one step and backwards
-//! in the next: what was read last is still there. The groups do not depend on each other, so the bits stay.
+//! **Turning round.** A layer that a cache does not hold whole is read group by group, forwards in one step and
+//! backwards in the next: what was read last is still there. The groups do not depend on each other, so the bits stay.
 //!
-//! **Pairs.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to hold all
-//! of the next group's loads behind it. So the sums of two groups are made before the gates of either: (128, 128) 2,400 to
-//! 2,150 ns on Zen 5, (1, 128) 1,500 to 1,300; three or four groups the same, with AVX2 no difference. ([`recurrence`] has a
-//! function for each group instead; there pairs lose.)
+//! **Pairs.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
+//! hold all of the next group's loads behind it. So the sums of two groups are made before the gates of either: (128,
+//! 128) 2,400 to 2,150 ns on Zen 5, (1, 128) 1,500 to 1,300; three or four groups the same, with AVX2 no difference.
+//! ([`recurrence`] has a function for each group instead; there pairs lose.)
 //!
 //! **What a small step waits for** (AVX-512, (10, 20)): h through memory into broadcasts 15 cycles, its FMAs 50 (two a
-//! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. So whatever shortens
-//! this chain pays: Estrin's scheme and a square that does not wait for the clamp (89 to 80 ns), loops written
+//! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. So whatever
+//! shortens this chain pays: Estrin's scheme and a square that does not wait for the clamp (89 to 80 ns), loops written
 //! out so that no sum goes through the stack (80 to 66). The units are busy, too, so operations count: a clamp in one
 //! (`vrangeps`) makes (1, 32) 4 % faster.
 //!
-//! **Machines.** Unless a figure or its file names another CPU, it is from a Sapphire Rapids Xeon. On Zen 5 the execution units
-//! limit a small step: from (1, 20) on, two streams stepped in turn take as long as one after the other. Some 70 vector operations
-//! may wait there; what follows them is not looked at (see [`early`]). A broadcast takes one of the two loads of a cycle, which
-//! the multiply-adds need. Zen 5's L2 cache delivers a line every
-//! - 1.33 cycles while 56 to 400 KiB are read again and again (whatever the loop, the pages and the entries of the TLB);
+//! **Machines.** Unless a figure or its file names another CPU, it is from a Sapphire Rapids Xeon. On Zen 5 the
+//! execution units limit a small step: from (1, 20) on, two streams stepped in turn take as long as one after the
+//! other. Some 70 vector operations may wait there; what follows them is not looked at (see [`early`]). A broadcast
+//! takes one of the two loads of a cycle, which the multiply-adds need. Zen 5's L2 cache delivers a line every
+//! - 1.33 cycles while 56 to 400 KiB are read again and again (whatever the loop, the pages and the entries of the
+//!   TLB);
 //! - 1.02 cycles from there to 700 KiB (some 20 us after the amount has changed);
 //! - 1.3 to 1.5 cycles at 1 MiB, which is all of it, by which pages one was given;
 //! - 1.7 to 2 cycles where pieces of at most 64 KiB lie a page or more apart.
 //!
 //! **Tried and lost.**
 //! - Saturation by a compare and a mask instead of min and max: 2 ns slower.
-//! - Software prefetch of the lines to come: (64, 64) 1,150 against 1,100 ns, the loads compete with the FMAs'; on Zen 5 4 %
-//!   slower, (128, 128) 11 % faster.
+//! - Software prefetch of the lines to come: (64, 64) 1,150 against 1,100 ns, the loads compete with the FMAs'; on Zen
+//!   5 4 % slower, (128, 128) 11 % faster.
 //! - Loops over the columns that the compiler unrolls as a whole: 78 against 65 ns at (10, 20), see `sums::advance`.
 //! - Inputs broadcast from a register: no gain.
 //! - The weights of the next group asked for before the gates of this one, in `Lstm`: the same to 8 % slower.
-//! - The sums of all groups before all gates, on Zen 4: with AVX-512 2 % faster at (64, 64), 2 % slower at (128, 128), with
-//!   AVX2 18 and 6 % slower.
-//! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4 % slower;
-//!   with AVX2, which passes over each half of a group apart, 10 to 25 % slower up to (256, 256).
+//! - The sums of all groups before all gates, on Zen 4: with AVX-512 2 % faster at (64, 64), 2 % slower at (128, 128),
+//!   with AVX2 18 and 6 % slower.
+//! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4
+//!   % slower; with AVX2, which passes over each half of a group apart, 10 to 25 % slower up to (256, 256).
 //! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.
-//! - With AVX2 two lines of both chains in place of four of one, on Zen 4: (128, 128) 2 % faster, (1, 32), (10, 20), (64, 64) and
-//!   (256, 256) 5 to 9 % slower, (32, 32) 46 %.
+//! - With AVX2 two lines of both chains in place of four of one, on Zen 4: (128, 128) 2 % faster, (1, 32), (10, 20),
+//!   (64, 64) and (256, 256) 5 to 9 % slower, (32, 32) 46 %.
 //! - Tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block: each the same time.
 //!
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
@@ -59,10 +61,10 @@ use crate::simd::F16Simd;
 use crate::simd::{Op, Simd};
 use crate::state::State;
 
-/// Writes a loop over `0..$count`, a constant of at most 12 (`each_of_4`: of at most 4), out: the arrays that it indexes
-/// can then live in registers, which a loop would leave to the compiler's luck. (Nor closures, as in `array::map`: a
-/// closure's body is not certain to be inlined, and outside of the kernel it would be compiled without the
-/// instruction set.)
+/// Writes a loop over `0..$count`, a constant of at most 12 (`each_of_4`: of at most 4), out: the arrays that it
+/// indexes can then live in registers, which a loop would leave to the compiler's luck. (Nor closures, as in
+/// `array::map`: a closure's body is not certain to be inlined, and outside of the kernel it would be compiled without
+/// the instruction set.)
 macro_rules! each {
     ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
     (@ $n:ident $count:expr => $body:block, $($index:literal)*) => {
@@ -217,8 +219,8 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
     let h = states.each_ref().map(State::h);
     let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
     let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h);
-    // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold nothing, were 5 % faster
-    // here and 4 % slower in `Lstm`.)
+    // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold nothing,
+    // were 5 % faster here and 4 % slower in `Lstm`.)
     if let (true, [z_0, z_1, z_2, z_3], [a, b, c, d]) = (const { !LAST.is_multiple_of(4) }, &z[..], &mut states[..]) {
         let lanes = [a.lanes_mut(), b.lanes_mut(), c.lanes_mut(), d.lanes_mut()];
         return activate_four(simd, [z_0, z_1, z_2, z_3], lanes);
@@ -284,7 +286,8 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     }
 }
 
-/// x's columns and h's of a group: of `columns`, `packed` of either and `all` lines each, the `lines` lines from `first` on.
+/// x's columns and h's of a group: of `columns`, `packed` of either and `all` lines each, the `lines` lines from
+/// `first` on.
 #[inline(always)]
 pub(crate) fn group<L>(columns: &[L], packed: [usize; 2], all: usize, first: usize, lines: usize) -> (&[L], &[L]) {
     let (w_ih, w_hh) = columns.split_at(packed[0] * all);

@@ -1,9 +1,9 @@
 //! Where each weight lies in the packed tensor. Public because the struct that `lstm_cell!` emits names these
 //! functions: they may change in any release.
 //!
-//! A kernel never sums across lanes: for each column k (of x, then of h; the bias is packed separately, as one more column) it broadcasts one input and
-//! multiplies it by a *column* of all gates of all units, 16 lanes (one `Line`) at a time. So the packed
-//! tensor holds columns, cut into lines, in the order in which the kernel reads them.
+//! A kernel never sums across lanes: for each column k (of x, then of h; the bias is packed separately, as one more
+//! column) it broadcasts one input and multiplies it by a *column* of all gates of all units, 16 lanes (one `Line`) at
+//! a time. So the packed tensor holds columns, cut into lines, in the order in which the kernel reads them.
 //!
 //! The units of a layer are cut into blocks of 16, and the rest into one of 8 and one of 4, so that at most
 //! 3 units are padding. A block of 16 has a line for each gate. The smaller ones are *folded*: their gates
@@ -20,16 +20,16 @@
 //!  4 units   i i i i f f f f g g g g o o o o    1 line
 //! ```
 //!
-//! Hence a column of `hidden` units takes [`lines`]`(hidden)` lines. Up to 12 lines, all accumulators of a layer
-//! stay in registers together, and the tensor is just column after column. Larger layers are cut into *groups* of 256
-//! bytes, 4 lines (16 units) or of f16 8, each stored whole before the next one; the last group has the rest, up to 12 lines.
-//! x's columns of all groups come before h's. A sequence reads the two at different times, and h's then lie without gaps
-//! ((128, 128) 8 % and (256, 256) 6 % faster on Zen 5). A cell, which reads a group of either in turn, does not lose: with
-//! AVX-512 the same within 4 %, with AVX2 up to 10 % faster.
+//! Hence a column of `hidden` units takes [`lines`]`(hidden)` lines. Up to 12 lines, all accumulators of a layer stay
+//! in registers together, and the tensor is just column after column. Larger layers are cut into *groups* of 256 bytes,
+//! 4 lines (16 units) or of f16 8, each stored whole before the next one; the last group has the rest, up to 12 lines.
+//! x's columns of all groups come before h's. A sequence reads the two at different times, and h's then lie without
+//! gaps ((128, 128) 8 % and (256, 256) 6 % faster on Zen 5). A cell, which reads a group of either in turn, does not
+//! lose: with AVX-512 the same within 4 %, with AVX2 up to 10 % faster.
 //!
-//! Small groups leave more of the weights in the L1 cache from one step to the next, where these are a few times its size (4
-//! against 8 lines of f32: 980 against 1,110 ns at (64, 64)), and with AVX2, whose registers hold 4 lines, no part of a group
-//! is passed over (on Zen 5 (192, 192) 8.1 against 10 us).
+//! Small groups leave more of the weights in the L1 cache from one step to the next, where these are a few times its
+//! size (4 against 8 lines of f32: 980 against 1,110 ns at (64, 64)), and with AVX2, whose registers hold 4 lines, no
+//! part of a group is passed over (on Zen 5 (192, 192) 8.1 against 10 us).
 //!
 //! One layout serves every instruction set (a line is one zmm, two ymm or four q registers), so weights can be
 //! packed before it is known where they will run.

@@ -1,17 +1,17 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
 //!
-//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. They are made panel by panel: 64 columns of
-//! 4 lines, 16 KiB, which the nearest cache holds, and these for all rows before the next panel is read. So weights that lie in
-//! the L2 cache or beyond it are read once for a whole batch, or for a chunk of time steps. (With a call for each tile of 4
-//! rows, batches of 32 took 4 to 8 % longer on Zen 4; where the 4 lines are not a tile, with AVX2, and were panels each, up to
-//! 7 %.) A tile has as many lines as a step's and 4 rows; fewer than 4 rows are taken one by one, up to 8 lines of each.
+//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. They are made panel
+//! by panel: 64 columns of 4 lines, 16 KiB, which the nearest cache holds, and these for all rows before the next panel
+//! is read. So weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
+//! steps. (With a call for each tile of 4 rows, batches of 32 took 4 to 8 % longer on Zen 4; where the 4 lines are not
+//! a tile, with AVX2, and were panels each, up to 7 %.) A tile has as many lines as a step's and 4 rows; fewer than 4
+//! rows are taken one by one, up to 8 lines of each.
 //!
-//! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with both chains
-//! in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple of 4 KiB, the
-//! first chain's sums through memory: each the same time.
-//! Prefetching the next panel, a part in each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it
-//! would be 3 % faster.
+//! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with
+//! both chains in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a
+//! multiple of 4 KiB, the first chain's sums through memory: each the same time. Prefetching the next panel, a part in
+//! each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it would be 3 % faster.
 
 use core::ops::Range;
 
@@ -39,8 +39,8 @@ pub(crate) struct Sums<'a> {
     pub(crate) first: usize,
 }
 
-/// Adds `columns`, of `lines` lines each, times the inputs to the first `count` rows of `sums`; or to `start`, the same lines
-/// for each row, which is then what `sums` are set to.
+/// Adds `columns`, of `lines` lines each, times the inputs to the first `count` rows of `sums`; or to `start`, the same
+/// lines for each row, which is then what `sums` are set to.
 #[inline(always)]
 pub(crate) fn add<S: Simd, E: Element>(
     simd: S,
@@ -81,8 +81,8 @@ pub(crate) fn add<S: Simd, E: Element>(
     }
 }
 
-/// Lines of a tile of `rows` rows: those of a step, but all 8 of a group where the registers hold its chains, so that the
-/// group is read from end to end.
+/// Lines of a tile of `rows` rows: those of a step, but all 8 of a group where the registers hold its chains, so that
+/// the group is read from end to end.
 const fn tile_lines<S: Simd>(rows: usize) -> usize {
     if S::ACCUMULATORS / rows >= 16 { 8 } else { sums::tile_lines(S::ACCUMULATORS, rows) }
 }

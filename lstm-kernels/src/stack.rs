@@ -38,15 +38,15 @@ use crate::state::State;
 /// Time steps that go through the first layer of a pair before the second takes them.
 const CHUNK: usize = 8;
 
-/// Bytes of a first layer's rows up to which the layers take turns at each time step: the processor has room for the second
-/// layer's step beside the first one's next (Zen 5: (1, 8) and (8, 8) 47 to 35 ns, with AVX2 57 to 48; (1, 16) and (16, 16) 62 to
-/// 58, with AVX2 the same; more is slower with AVX2).
+/// Bytes of a first layer's rows up to which the layers take turns at each time step: the processor has room for the
+/// second layer's step beside the first one's next (Zen 5: (1, 8) and (8, 8) 47 to 35 ns, with AVX2 57 to 48; (1, 16)
+/// and (16, 16) 62 to 58, with AVX2 the same; more is slower with AVX2).
 const SMALL: usize = 4 * 18;
 
 /// What takes a row at each time step, keeps its state with the caller, and gives a row: a cell, or layers of cells.
 ///
 /// `step` and `run` never allocate, lock, call the system or panic, and give the same bits as the cells called one
-/// after the other.
+/// after the other. An example: [`stack`](self).
 pub trait Layer {
     /// One time step's input: `[f32; I]`.
     type Input;

@@ -70,8 +70,8 @@ impl Sizes {
     }
 }
 
-/// Whether a size is one that is supported: above 2^20 the weights would not fit in memory, and far above it their number
-/// not into a `usize`.
+/// Whether a size is one that is supported: above 2^20 the weights would not fit in memory, and far above it their
+/// number not into a `usize`.
 #[cfg(feature = "alloc")]
 pub(crate) fn check_size(option: &'static str, size: usize) -> Result<(), Error> {
     let good = (1..=1 << 20).contains(&size);
@@ -88,6 +88,17 @@ impl<'a> LstmWeights<'a> {
     /// The tensors of a `keras.layers.LSTM`, as its `get_weights()` gives them: `kernel` \[I, 4H\],
     /// `recurrent_kernel` \[H, 4H\] and, unless it was made with `use_bias=False`, `bias` \[4H\]; gates i, f, c, o
     /// (Keras' c is PyTorch's g).
+    ///
+    /// ```
+    /// # use lstm_kernels::LstmWeights;
+    /// lstm_kernels::lstm_cell!(in=1, hidden=2);
+    /// // One row for the input and one for each unit: columns i i f f c c o o.
+    /// let kernel = [0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.4, 0.4];
+    /// let recurrent_kernel = [[0.1; 8], [0.2; 8]];
+    /// let bias = [0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]; // unit_forget_bias
+    /// let cell = LSTMCell::new(&LstmWeights::keras(&kernel, recurrent_kernel.as_flattened(), Some(&bias)))?;
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
     pub const fn keras(kernel: &'a [f32], recurrent_kernel: &'a [f32], bias: Option<&'a [f32]>) -> Self {
         let bias = match bias {
             Some(bias) => Some((bias, &[] as &[f32])),
@@ -108,6 +119,15 @@ impl<'a> LstmWeights<'a> {
     ///
     /// # Errors
     /// [`Error::Peephole`] if there is an input `P`: peepholes are another network, which PyTorch does not have.
+    ///
+    /// ```
+    /// # use lstm_kernels::LstmWeights;
+    /// lstm_kernels::lstm_cell!(in=1, hidden=2);
+    /// // One row for each unit of each gate: i i o o f f c c.
+    /// let (w, r, b) = ([0.1; 8], [0.2; 16], [0.0; 16]);
+    /// let cell = LSTMCell::new(&LstmWeights::onnx(&w, &r, Some(&b), None)?)?;
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
     pub const fn onnx(w: &'a [f32], r: &'a [f32], b: Option<&'a [f32]>, p: Option<&'a [f32]>) -> Result<Self, Error> {
         if p.is_some() {
             return Err(Error::Peephole);
@@ -120,6 +140,15 @@ impl<'a> LstmWeights<'a> {
     }
 
     /// The same with `weight_hr` \[P, H\] of a `torch.nn.LSTM` with `proj_size` P: the output is h = W_hr (o tanh(c)).
+    ///
+    /// ```
+    /// use lstm_kernels::{Lstm, LstmConfig, LstmWeights};
+    /// // nn.LSTM(1, 4, proj_size=2, bias=False): weight_hh is [16, 2].
+    /// let (weight_ih, weight_hh, weight_hr) = ([0.1; 16], [0.2; 16 * 2], [0.3; 2 * 4]);
+    /// let weights = LstmWeights::torch(&weight_ih, &weight_hh, None).with_projection(&weight_hr);
+    /// let lstm = Lstm::new(LstmConfig::new(1, 4).proj_size(2).bias(false), &[weights])?;
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
     pub const fn with_projection(self, weight_hr: &'a [f32]) -> Self {
         Self { weight_hr: Some(weight_hr), ..self }
     }

@@ -71,8 +71,8 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             /// A cell on the fastest instruction set that this CPU has, or the one that `LSTM_KERNELS_ISA` names.
             ///
             /// # Errors
-            /// A tensor of the wrong length, a NaN or infinite weight or one beyond the stored type, a missing or unexpected bias or head, an
-            /// instruction set that this CPU lacks.
+            /// A tensor of the wrong length, a NaN or infinite weight or one beyond the stored type, a missing or
+            /// unexpected bias or head, an instruction set that this CPU lacks.
             pub fn new(weights: &#weights) -> ::core::result::Result<Self, #error> {
                 ::core::result::Result::Ok(Self { inner: <#inner>::new(weights)? })
             }

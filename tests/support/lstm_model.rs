@@ -24,8 +24,8 @@ impl LstmModel {
         Self { config, flat }
     }
 
-    /// U(-1/sqrt(H), 1/sqrt(H)), PyTorch's own initialisation, times `scale`; all rounded to what the LSTM stores, though
-    /// it stores biases as they are.
+    /// U(-1/sqrt(H), 1/sqrt(H)), PyTorch's own initialisation, times `scale`; all rounded to what the LSTM stores,
+    /// though it stores biases as they are.
     pub fn random(config: LstmConfig, random: &mut Random, scale: f64) -> Self {
         let len = (0..config.cells()).flat_map(|cell| lens(&config, cell)).sum();
         let flat = random.uniforms(len, scale / (config.hidden_size as f64).sqrt());

@@ -3,7 +3,8 @@
 //! `cargo run --release --example sunspots`
 //!
 //! It streams the recorded series through the cell, compares the forecasts with those of persistence ("next month will
-//! be as this one") and the cell with an f64 reference, times the steps beside a plain scalar loop, and draws a picture.
+//! be as this one") and the cell with an f64 reference, times the steps beside a plain scalar loop, and draws a
+//! picture.
 
 mod model;
 mod plot;

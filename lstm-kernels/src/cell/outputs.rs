@@ -1,4 +1,5 @@
-//! The methods of a cell with outputs, `lstm_cell!(..., out = N)`: a [`Linear`] behind each step, or behind one of each stream.
+//! The methods of a cell with outputs, `lstm_cell!(..., out = N)`: a [`Linear`] behind each step, or behind one of each
+//! stream.
 
 use super::Cell;
 use crate::element::Element;

@@ -1,10 +1,11 @@
 //! One step of each of many streams of a cell.
 //!
-//! Streams of a small cell are stepped four at a time, or one after the other where one keeps the units busy. Those of a large one
-//! go over its weights together, up to 32, panel by panel as in a batch of [`Lstm`](crate::lstm::Lstm) ([`product`]): read anew for
-//! every four, weights come from the L2 cache or from beyond it each time. On Zen 4, 32 streams with AVX-512 and AVX2, against
-//! four at a time: (128, 128) 9 and 5 % faster, (256, 256) 12 and 27 %, (512, 512) 19 and 29 %; three of (256, 256), which were
-//! alone before, 26 and 37 %. Cells of less than 256 KiB lose what the sums cost that go through memory: (1, 64) 7 %.
+//! Streams of a small cell are stepped four at a time, or one after the other where one keeps the units busy. Those of
+//! a large one go over its weights together, up to 32, panel by panel as in a batch of [`Lstm`](crate::lstm::Lstm)
+//! ([`product`]): read anew for every four, weights come from the L2 cache or from beyond it each time. On Zen 4, 32
+//! streams with AVX-512 and AVX2, against four at a time: (128, 128) 9 and 5 % faster, (256, 256) 12 and 27 %, (512,
+//! 512) 19 and 29 %; three of (256, 256), which were alone before, 26 and 37 %. Cells of less than 256 KiB lose what
+//! the sums cost that go through memory: (1, 64) 7 %.
 
 use core::array::from_mut;
 
@@ -53,10 +54,11 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     }
 }
 
-/// Streams that a kernel steps together: four, but where one alone keeps the units busy (Zen 5: (1, 40) 79 against 86 ns,
-/// (10, 40) 90 against 104). That is from 6 to 12 lines of f32 that an L1 cache holds beside the states (beyond it, (48, 48) 420
-/// against 195), and with few registers from 3 to 5 lines. With these one line for four streams also asks for fewer loads than four
-/// lines for one: on Zen 4 (1, 36) 156 against 174 ns, (32, 32) 217 against 264, (1, 32) the same.
+/// Streams that a kernel steps together: four, but where one alone keeps the units busy (Zen 5: (1, 40) 79 against 86
+/// ns, (10, 40) 90 against 104). That is from 6 to 12 lines of f32 that an L1 cache holds beside the states (beyond it,
+/// (48, 48) 420 against 195), and with few registers from 3 to 5 lines. With these one line for four streams also asks
+/// for fewer loads than four lines for one: on Zen 4 (1, 36) 156 against 174 ns, (32, 32) 217 against 264, (1, 32) the
+/// same.
 pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
     let few = S::ACCUMULATORS < 24;
     let one = !S::INTERLEAVE
@@ -70,8 +72,9 @@ pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -
     if one { 1 } else { 4 }
 }
 
-/// Whether a cell is so large that streams go over its weights [`together`]. (In half precision they would have to be widened
-/// in a pass of its own, which 32 streams pay back and 8 do not: (256, 256) 2 % faster and 24 % slower on Zen 4.)
+/// Whether a cell is so large that streams go over its weights [`together`]. (In half precision they would have to be
+/// widened in a pass of its own, which 32 streams pay back and 8 do not: (256, 256) 2 % faster and 24 % slower on Zen
+/// 4.)
 const fn large<S: Simd, E: Element>(lines: usize, columns: usize) -> bool {
     size_of::<E>() == 4
         && S::INTERLEAVE

@@ -1,8 +1,8 @@
 //! A small step of one stream whose first units are ready early.
 //!
-//! All columns, then all gates: while the last gates are computed, the multiply-adds of the next step wait for h, and while
-//! these are done, no gates fill the gaps. So here the layer is cut in two. The first units' h comes some time before the
-//! others', and what the next step has to do with it, for all units, it does first:
+//! All columns, then all gates: while the last gates are computed, the multiply-adds of the next step wait for h, and
+//! while these are done, no gates fill the gaps. So here the layer is cut in two. The first units' h comes some time
+//! before the others', and what the next step has to do with it, for all units, it does first:
 //!
 //! ```text
 //! columns of the first units' h    of the others' h                  gates
@@ -13,19 +13,19 @@
 //! ```
 //! (In the order of execution: from left to right, then down.)
 //!
-//! The order within each sum is what it always is, and so are the bits. The order of the whole matters because a processor looks
-//! less far ahead than one might think: behind some 70 vector operations that wait, Zen 5 begins none, though its window holds
-//! 448 (measured: independent products behind n that wait for a chain of divisions are done meanwhile up to n = 60). The gates of
-//! 16 units are 80, so what stands behind them begins late.
+//! The order within each sum is what it always is, and so are the bits. The order of the whole matters because a
+//! processor looks less far ahead than one might think: behind some 70 vector operations that wait, Zen 5 begins none,
+//! though its window holds 448 (measured: independent products behind n that wait for a chain of divisions are done
+//! meanwhile up to n = 60). The gates of 16 units are 80, so what stands behind them begins late.
 //!
-//! On Zen 5, ns: [`blocks`], with AVX-512, (1, 32) 56.5 to 52.3, (1, 24) 42.4 to 41.2, (10, 20) 37.6 to 36.9, (1, 40) 76.8 to 74.8;
-//! [`halves`], 8 units of 16 where registers are few, with AVX2 (1, 16) 45.9 to 40.9. Where streams take turns nobody waits, and
-//! blocks lose ((1, 32) 49 to 52).
+//! On Zen 5, ns: [`blocks`], with AVX-512, (1, 32) 56.5 to 52.3, (1, 24) 42.4 to 41.2, (10, 20) 37.6 to 36.9, (1, 40)
+//! 76.8 to 74.8; [`halves`], 8 units of 16 where registers are few, with AVX2 (1, 16) 45.9 to 40.9. Where streams take
+//! turns nobody waits, and blocks lose ((1, 32) 49 to 52).
 //!
-//! **Tried and lost.** All of the first units' columns and gates before any column of the others: (1, 32) 60, with AVX2 (1, 16) 46.
-//! For (1, 32) the order of 5 lines: 54.6; the others' columns between the quotients and the updates of the first: 55. Two halves'
-//! quotients before the updates of both: (1, 16) 43. With AVX2 8 units at a time in larger layers, where there is a broadcast for 4
-//! multiply-adds and not for 8: (1, 20) 57 to 60, (1, 32) 106 to 116.
+//! **Tried and lost.** All of the first units' columns and gates before any column of the others: (1, 32) 60, with AVX2
+//! (1, 16) 46. For (1, 32) the order of 5 lines: 54.6; the others' columns between the quotients and the updates of the
+//! first: 55. Two halves' quotients before the updates of both: (1, 16) 43. With AVX2 8 units at a time in larger
+//! layers, where there is a broadcast for 4 multiply-adds and not for 8: (1, 20) 57 to 60, (1, 32) 106 to 116.
 
 use core::hint::black_box;
 
@@ -116,8 +116,8 @@ fn halves<S: Simd, E: Element>(simd: S, z: [S::Row; 4], w_hh: &[E::Line], hidden
     let (mut a, mut b) = ([S::Half::splat(simd, 0.0); 4], [S::Half::splat(simd, 0.0); 4]);
     each_of_4!(n < 4 => { [a[n], b[n]] = z[n].split(); });
     let zero = [S::Half::splat(simd, 0.0); 4];
-    // In memory: 16 registers do not hold both halves, and which accumulators the compiler puts on the stack instead, in each
-    // round of a loop, depends on the program around ((1, 16) 41 or 46 ns).
+    // In memory: 16 registers do not hold both halves, and which accumulators the compiler puts on the stack instead,
+    // in each round of a loop, depends on the program around ((1, 16) 41 or 46 ns).
     let mut b = columns::<S, E, 1>(simd, [b, zero], low, h_a);
     let b = black_box(&mut b);
     let a = columns::<S, E, 0>(simd, [a, zero], low, h_a);

@@ -12,9 +12,10 @@
 //! |n| <= q by construction and rounding is monotone, so the quotients keep |tanh| <= 1 and sigma in [0, 1]. (h', one
 //! quotient of their products, may round to 1 + 2^-23.)
 //!
-//! **Folded lines** (see [`layout`](crate::layout)) are taken apart behind the quotients, which do not care what a lane is. Those
-//! of four streams are put together before: two lines each of two streams, or one each of all four, are the gates of 16 units,
-//! and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns each, (1, 20) 28.6 to 24.5).
+//! **Folded lines** (see [`layout`](crate::layout)) are taken apart behind the quotients, which do not care what a lane
+//! is. Those of four streams are put together before: two lines each of two streams, or one each of all four, are the
+//! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
+//! each, (1, 20) 28.6 to 24.5).
 
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
 use crate::layout::Line;
@@ -24,7 +25,8 @@ use crate::simd::{Section, Simd, Split, Vector};
 /// A stream's h and c, from some unit on.
 pub(crate) type Lanes<'a> = (&'a mut [f32], &'a mut [f32]);
 
-/// Applies the gates of one group to its units' h and c, which start at the slices' beginning. `FAST`: see [`quotient`].
+/// Applies the gates of one group to its units' h and c, which start at the slices' beginning. `FAST`: see
+/// [`quotient`].
 #[inline(always)]
 pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     simd: S,
@@ -35,8 +37,8 @@ pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     simd.section(Gates::<S, R, FAST> { z, h, c });
 }
 
-/// [`activate`] for each of `T` streams: one alone waits for the result in a small layer; a larger one, and several streams,
-/// have other work.
+/// [`activate`] for each of `T` streams: one alone waits for the result in a small layer; a larger one, and several
+/// streams, have other work.
 #[inline(always)]
 pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(
     simd: S,
@@ -289,7 +291,8 @@ fn update<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     new_h.store(simd, h);
 }
 
-/// \[h', c'\]: c' = c sigma(f) + sigma(i) tanh(g), h' = sigma(o) tanh(c'), from the gates' quotients; see the top of the file.
+/// \[h', c'\]: c' = c sigma(f) + sigma(i) tanh(g), h' = sigma(o) tanh(c'), from the gates' quotients; see the top of
+/// the file.
 #[inline(always)]
 fn updated<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,

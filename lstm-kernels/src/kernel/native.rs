@@ -12,8 +12,8 @@
 //! z += f32(w[7] v[7] + (... + (w[1] v[1] + (w[0] v[0]))))          (inside: f16, each + fused)
 //! ```
 //!
-//! Chains of 4 columns halve the error of a chain, at 1.1 times the time of 8; 16 gain nothing more. The gates are those
-//! of every other kernel, in f32.
+//! Chains of 4 columns halve the error of a chain, at 1.1 times the time of 8; 16 gain nothing more. The gates are
+//! those of every other kernel, in f32.
 //!
 //! **Range.** x beyond 65,504 counts as 65,504. Products that sum up to more than that in one chain are infinite, as
 //! they are in any arithmetic in f16.

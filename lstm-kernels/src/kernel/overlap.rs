@@ -1,36 +1,39 @@
 //! Steps of a large layer through a chunk of time, with x's part of the chunk to come in between.
 //!
-//! One stream waits for h's weights, which come from the L2 cache in each step; x's part of the sums waits for nothing and keeps
-//! the units busy. So two columns of x go, for two rows, beside four columns of h:
+//! One stream waits for h's weights, which come from the L2 cache in each step; x's part of the sums waits for nothing
+//! and keeps the units busy. So two columns of x go, for two rows, beside four columns of h:
 //!
 //! ```text
 //! accumulators  h: 2 chains of 4 lines                    x: 2 chains of 2 rows of 4 lines
 //! a round       16 lines from the L2 cache, multiplied    8 lines from the L1 cache, multiplied with two inputs each
 //! ```
 //!
-//! 24 registers of sums, 4 of lines, the rest broadcasts: AVX-512 has just enough. A *piece* of x's part is 16 pairs of columns of a
-//! group, 8 KiB, for two rows; it goes beside a block of h's columns. The same columns come again for the next rows, until
-//! all rows of the chunk have them: so they stay in the L1 cache, through which h's weights pass, and the sums of a half-done block
-//! of 64 columns wait in memory. The order within each sum is what it always is.
+//! 24 registers of sums, 4 of lines, the rest broadcasts: AVX-512 has just enough. A *piece* of x's part is 16 pairs of
+//! columns of a group, 8 KiB, for two rows; it goes beside a block of h's columns. The same columns come again for the
+//! next rows, until all rows of the chunk have them: so they stay in the L1 cache, through which h's weights pass, and
+//! the sums of a half-done block of 64 columns wait in memory. The order within each sum is what it always is.
 //!
-//! On Zen 5, ns a step: (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128) 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256)
-//! 8,400 to 7,900, (384, 384) 22,200 to 20,300; (512, 512), whose weights come from the L3 cache, the same. Bare loops tell less: they
-//! gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see [`kernel`](super)), 3 % at (192, 192) and nothing
-//! at (256, 256), as loads from the L1 cache take turns with what fills it.
+//! On Zen 5, ns a step: (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128) 1,930 to 1,655, (192, 192) 4,010 to
+//! 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300; (512, 512), whose weights come from the L3 cache, the
+//! same. Bare loops tell less: they gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see
+//! [`kernel`](super)), 3 % at (192, 192) and nothing at (256, 256), as loads from the L1 cache take turns with what
+//! fills it.
 //!
-//! On Zen 4, whose L2 cache gives a line every other cycle: (64, 64) 9 %, (128, 128) 12 %, (256, 256) 16 % faster, (96, 96) the same.
-//! Not measured on Sapphire Rapids, where a bare loop over both parts of (256, 256) took 12.4 us, and 12.6 one after the other.
+//! On Zen 4, whose L2 cache gives a line every other cycle: (64, 64) 9 %, (128, 128) 12 %, (256, 256) 16 % faster, (96,
+//! 96) the same. Not measured on Sapphire Rapids, where a bare loop over both parts of (256, 256) took 12.4 us, and
+//! 12.6 one after the other.
 //!
 //! **Tried and lost**, on Zen 5 at (128, 128) where nothing else is said:
 //! - Pieces of one chain and four rows, which read every second column, hence half of the cache's sets: 2,170 ns.
-//! - Pieces of 32 pairs: a bare loop 1,600 for 1,396. Of 8: 1,870, as the sums go through memory twice as often; on Zen 4 5 to 10 %
-//!   slower.
+//! - Pieces of 32 pairs: a bare loop 1,600 for 1,396. Of 8: 1,870, as the sums go through memory twice as often; on Zen
+//!   4 5 to 10 % slower.
 //! - x's part between the groups rather than between the columns: a bare loop 1,733 for 1,740.
-//! - Chunks of 8, 16, 20, 40 steps for 32: 2 to 7 % slower. On Zen 4 16 up to 3 %, 64 16 % slower, but (64, 64) 2 % faster.
+//! - Chunks of 8, 16, 20, 40 steps for 32: 2 to 7 % slower. On Zen 4 16 up to 3 %, 64 16 % slower, but (64, 64) 2 %
+//!   faster.
 //! - The sums of two groups before the gates of both: 3 % slower. Prefetching h's lines a round ahead: 20 %.
 //! - Inputs broadcast from a register: the same.
-//! - Each of h's multiply-adds beside one of x's: 1,710. All of x's before all of h's, as the compiler has it when it builds for
-//!   the CPU (`-C target-cpu=native`): 1,750. With fences between the columns 1,650 in either.
+//! - Each of h's multiply-adds beside one of x's: 1,710. All of x's before all of h's, as the compiler has it when it
+//!   builds for the CPU (`-C target-cpu=native`): 1,750. With fences between the columns 1,650 in either.
 //! - Not to overlap but to keep two copies of h's weights, read in turn (more is read before it is read again, see
 //!   [`kernel`](super)): (128, 128) 12 % faster, (64, 64) 22 % and (160, 160) 6 % slower.
 
@@ -242,8 +245,8 @@ impl<E: Element> Op for Steps<'_, '_, E> {
     }
 }
 
-/// The `n`-th group on the way there; the way back begins with the last one. Neither ends with the units whose h the next
-/// step needs first.
+/// The `n`-th group on the way there; the way back begins with the last one. Neither ends with the units whose h the
+/// next step needs first.
 #[inline(always)]
 fn in_turn(n: usize, groups: usize) -> usize {
     match n {

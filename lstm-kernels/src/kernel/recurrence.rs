@@ -1,24 +1,25 @@
 //! A stream through a layer whose sizes are known at run time.
 //!
-//! **Small layers**, of one group of lines. A step takes some 50 ns: calls for its parts, and sums that go through memory
-//! between them, would double that. So there is a function for each number of lines, which does all steps ([`Steps`]), of one
-//! stream or of some in turn, and another for four streams side by side ([`streams`]). The figures in this file are those of
-//! a Zen 5 CPU: ns a step of one stream alone, of each in turn, of each of four
+//! **Small layers**, of one group of lines. A step takes some 50 ns: calls for its parts, and sums that go through
+//! memory between them, would double that. So there is a function for each number of lines, which does all steps
+//! ([`Steps`]), of one stream or of some in turn, and another for four streams side by side ([`streams`]). The figures
+//! in this file are those of a Zen 5 CPU: ns a step of one stream alone, of each in turn, of each of four
 //!
 //! ```text
 //! AVX-512   (1, 8) 26 12.6 9.5   (1, 16) 33 20.4 18.7   (10, 20) 40 36 33.5   (1, 32) 58 53
 //! AVX2      (1, 8) 29 18.5 18.4  (1, 16) 43 41          (10, 20) 72 72        (1, 32) 113 112
 //! ```
 //!
-//! To let groups of four streams take turns gains nothing more. Two loops, over time steps and in each over streams, made single steps of one stream 2 to
-//! 8 ns slower: there is one over both.
+//! To let groups of four streams take turns gains nothing more. Two loops, over time steps and in each over streams,
+//! made single steps of one stream 2 to 8 ns slower: there is one over both.
 //!
-//! **Large layers** have a function for each number of lines in a group, which does h's part of its sums, or all of them,
-//! and its gates ([`Group`]). So the units are busy with the gates of one group while the weights of the next are on their way: all
-//! sums before all gates take longer ((64, 64) 507 against 416 ns a step of a sequence, (128, 128) 2,300 against 2,100).
+//! **Large layers** have a function for each number of lines in a group, which does h's part of its sums, or all of
+//! them, and its gates ([`Group`]). So the units are busy with the gates of one group while the weights of the next are
+//! on their way: all sums before all gates take longer ((64, 64) 507 against 416 ns a step of a sequence, (128, 128)
+//! 2,300 against 2,100).
 //!
-//! With AVX2 the registers hold 4 lines. Each 4 of a larger group are a function of their own, for inlined one after the
-//! other they had accumulators in the stack ((1, 32) 170 against 119 ns).
+//! With AVX2 the registers hold 4 lines. Each 4 of a larger group are a function of their own, for inlined one after
+//! the other they had accumulators in the stack ((1, 32) 170 against 119 ns).
 
 use core::hint::black_box;
 
@@ -34,8 +35,8 @@ pub(crate) struct Steps<'a, E: Element, const T: usize, const N: usize, const X:
     pub(crate) Recurrence<'a, E>,
 );
 
-/// How many streams of a small layer go together: as many as in `step_batch` up to 5 lines (beyond, four gain little: they
-/// are not worth the functions), and none where small layers go the way of all others.
+/// How many streams of a small layer go together: as many as in `step_batch` up to 5 lines (beyond, four gain little:
+/// they are not worth the functions), and none where small layers go the way of all others.
 pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
     match lines {
         _ if S::ACCUMULATORS < 4 || size_of::<E>() < 4 => 0,
@@ -44,14 +45,14 @@ pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
     }
 }
 
-/// How many streams of a small layer take turns at most: their states stay in the L1 cache, beside the weights. None where one
-/// alone keeps the units busy.
+/// How many streams of a small layer take turns at most: their states stay in the L1 cache, beside the weights. None
+/// where one alone keeps the units busy.
 pub(crate) const fn turns<S: Simd>(lines: usize) -> usize {
     if S::ACCUMULATORS < 24 && lines > 4 { 1 } else { 64 }
 }
 
-/// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of more, they
-/// take turns (`T` = 1).
+/// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of
+/// more, they take turns (`T` = 1).
 pub(crate) struct Recurrence<'a, E: Element> {
     /// x's columns and then h's, `N` lines each.
     pub(crate) w_ih: &'a [E::Line],
@@ -215,7 +216,8 @@ where
     }
 }
 
-/// A short `copy_from_slice`, in place of a call. (It takes 6 % of the time of four streams of (10, 20); 8 lanes at a time the same.)
+/// A short `copy_from_slice`, in place of a call. (It takes 6 % of the time of four streams of (10, 20); 8 lanes at a
+/// time the same.)
 #[inline(always)]
 fn copy(from: &[f32], to: &mut [f32]) {
     let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());

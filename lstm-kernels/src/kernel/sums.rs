@@ -46,8 +46,9 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
         Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
         return out;
     }
-    // In memory: of a tile that is done, nothing may stay in the registers, or accumulators of the next one would go through
-    // the stack in each round of its loop (with AVX2 181 or 214 ns at (1, 32), depending on the program around it).
+    // In memory: of a tile that is done, nothing may stay in the registers, or accumulators of the next one would go
+    // through the stack in each round of its loop (with AVX2 181 or 214 ns at (1, 32), depending on the program around
+    // it).
     let out = if const { T == 1 } { black_box(&mut out) } else { &mut out };
     // Several tiles are functions of their own: inlined, they would take the compiler half a minute.
     macro_rules! tile {
@@ -228,8 +229,9 @@ fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     }
 }
 
-/// Sums of several streams that are done, in memory: left in registers, they would drive an accumulator of the next ones into
-/// the stack in each round (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the room, and no time for it.
+/// Sums of several streams that are done, in memory: left in registers, they would drive an accumulator of the next
+/// ones into the stack in each round (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the room, and no time
+/// for it.
 #[inline(always)]
 fn aside<Z, const T: usize>(sums: &mut Z) -> &mut Z {
     if const { T > 1 } { black_box(sums) } else { sums }
@@ -267,8 +269,9 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     }
 }
 
-/// `G` of the `C` chains, from chain `chain` on, over some columns. The loop over the columns must stay a loop: unrolled as a
-/// whole, the compiler sorts it into one long chain after another, and the processor's window fills with one of them.
+/// `G` of the `C` chains, from chain `chain` on, over some columns. The loop over the columns must stay a loop:
+/// unrolled as a whole, the compiler sorts it into one long chain after another, and the processor's window fills with
+/// one of them.
 #[inline(always)]
 pub(super) fn advance<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, const C: usize>(
     simd: S,
@@ -291,13 +294,14 @@ pub(super) fn advance<S: Simd, E: Element, const N: usize, const T: usize, const
     each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
     let mut rest = columns;
     // A count that the compiler does not know keeps the loop. Of one chain alone there is nothing to sort, but all its
-    // weights may be loaded first, into the stack: with AVX2 103 or 252 ns at (10, 20), depending on the code around it.
+    // weights may be loaded first, into the stack: with AVX2 103 or 252 ns at (10, 20), depending on the code around
+    // it.
     let most = if const { T == 1 } { black_box(usize::MAX) } else { usize::MAX };
     // (No `chunks_exact`, which begins with a division.)
     #[expect(clippy::needless_range_loop, reason = "k is the round of all of them, not one of `blocks`")]
     for k in 0..usize::min(blocks[0].len(), most) {
-        // Nor may it be unrolled in part, as it is for a CPU that is given to the compiler: Zen 5 reads from the L2 cache
-        // at half its rate for 32 instructions that each load every 2 KiB ((64, 64) 830 against 630 ns).
+        // Nor may it be unrolled in part, as it is for a CPU that is given to the compiler: Zen 5 reads from the L2
+        // cache at half its rate for 32 instructions that each load every 2 KiB ((64, 64) 830 against 630 ns).
         black_box(());
         let Some((round, others)) = rest.split_at_checked(stride * (C / E::FORM.share)) else { break };
         rest = others;

@@ -43,8 +43,8 @@ impl Lstm {
     /// As [`forward`](Self::forward), and states of another shape, if with the right number of elements.
     ///
     /// # Panics
-    /// If the axes of a result that are not zero multiply to more than `isize::MAX`, the limit of `ndarray`: only for an empty batch of
-    /// that many time steps.
+    /// If the axes of a result that are not zero multiply to more than `isize::MAX`, the limit of `ndarray`: only for
+    /// an empty batch of that many time steps.
     pub fn forward_array<D: Dimension>(
         &self,
         x: ArrayView<'_, f32, D>,

@@ -4,10 +4,11 @@ use super::{Lstm, LstmCellDyn};
 use crate::state_dict::{StateDict, StateDictError};
 
 impl Lstm {
-    /// Loads the `torch.nn.LSTM` of the name `prefix` from the bytes of a safetensors file, on the fastest instruction set that
-    /// [`Isa::detect`](crate::Isa::detect) finds. `prefix` may end with a dot; it is empty if the file holds the LSTM alone.
-    /// All options follow from keys and shapes, except [`batch_first`](Self::batch_first), which describes the input. To
-    /// choose the type of the weights or the instruction set, use [`LstmModel`](crate::state_dict::LstmModel).
+    /// Loads the `torch.nn.LSTM` of the name `prefix` from the bytes of a safetensors file, on the fastest instruction
+    /// set that [`Isa::detect`](crate::Isa::detect) finds. `prefix` may end with a dot; it is empty if the file holds
+    /// the LSTM alone. All options follow from keys and shapes, except [`batch_first`](Self::batch_first), which
+    /// describes the input. To choose the type of the weights or the instruction set, use
+    /// [`LstmModel`](crate::state_dict::LstmModel).
     ///
     /// ```
     /// use lstm_kernels::Lstm;

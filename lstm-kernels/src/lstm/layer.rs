@@ -3,10 +3,10 @@
 //! The kernel is that of a cell ([`kernel`](crate::kernel)), with sizes known at run time. What a whole sequence adds:
 //!
 //! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, many
-//! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's
-//! part to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to
-//! stay in the L2 cache. This product has tiles of its own ([`product`](crate::product)), as a matrix library's order of
-//! sums is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.46 times as long with AVX-512 at 64 rows,
+//! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's part
+//! to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to stay in
+//! the L2 cache. This product has tiles of its own ([`product`](crate::product)), as a matrix library's order of sums
+//! is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.46 times as long with AVX-512 at 64 rows,
 //! on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
 //!
 //! The two parts take turns, except for one stream of most large layers: [`overlap`].
@@ -35,17 +35,17 @@ use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch, prefetch};
 use crate::weights::{LstmWeights, Sizes};
 
-/// Bytes of `z` that a chunk of time steps may fill: a quarter of what the weights fill, within these. Small layers leave
-/// their weights in the L2 cache, beside which `z` must fit; those of larger ones come from the L3 cache, the less often
-/// the longer a chunk is.
+/// Bytes of `z` that a chunk of time steps may fill: a quarter of what the weights fill, within these. Small layers
+/// leave their weights in the L2 cache, beside which `z` must fit; those of larger ones come from the L3 cache, the
+/// less often the longer a chunk is.
 const CHUNK_BYTES: RangeInclusive<usize> = 256 << 10..=512 << 10;
 
 /// The most time steps in a chunk: more gain nothing, and less of `z` may stay in the L1 cache.
 const CHUNK_STEPS: usize = 64;
 
-/// The most inputs that are asked for ahead of their time, which a batch would wait for again and again, as its rows are read
-/// in pieces: 128 KiB, half of a small L2 cache. (Batch 32 of (256, 256) 2 % faster on Zen 5, others the same. A single stream
-/// gains nothing.)
+/// The most inputs that are asked for ahead of their time, which a batch would wait for again and again, as its rows
+/// are read in pieces: 128 KiB, half of a small L2 cache. (Batch 32 of (256, 256) 2 % faster on Zen 5, others the same.
+/// A single stream gains nothing.)
 const SOON: usize = (128 << 10) / size_of::<f32>();
 
 /// One layer and direction, by what its weights are stored as.
@@ -177,8 +177,8 @@ impl<E: Element> Packed<E> {
     }
 }
 
-/// The part of what will be read `soon`, after the last of some groups, that is asked for before the `n`-th one on the way:
-/// shares of it before those of the last quarter, so that it is not pushed out by what comes first.
+/// The part of what will be read `soon`, after the last of some groups, that is asked for before the `n`-th one on the
+/// way: shares of it before those of the last quarter, so that it is not pushed out by what comes first.
 fn share(soon: &[f32], n: usize, groups: usize) -> &[f32] {
     let asking = groups.div_ceil(4);
     let Some(n) = (n + asking).checked_sub(groups).filter(|_| !soon.is_empty()) else { return &[] };
@@ -337,8 +337,8 @@ impl<E: Element> On<'_, E> {
         }
     }
 
-    /// The sums, from x on or from what begins at line `z`, and the gates of the first stream, group by group; or none of them,
-    /// if a group is too small. What becomes of h is in `next` then.
+    /// The sums, from x on or from what begins at line `z`, and the gates of the first stream, group by group; or none
+    /// of them, if a group is too small. What becomes of h is in `next` then.
     #[inline(always)]
     fn step_alone<S: Simd>(&mut self, simd: S, x: Option<usize>, z: usize, backwards: bool) -> bool {
         let (layer, pass) = (self.layer, &mut self.pass);

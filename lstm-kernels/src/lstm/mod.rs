@@ -12,9 +12,9 @@
 //! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
 //! after layer), on every instruction set, for every batch, number of threads and way to cut a sequence into pieces.
 //!
-//! Layers of (256, 256) and more are a little faster if their weights lie in huge pages: on Zen 5 (256, 256) by 3 % with one
-//! stream and 1 % with 32, (512, 512) by 0 and 3 %, smaller ones not at all. That is for the program's allocator to do, which
-//! must align large blocks to 2 MiB and ask Linux for them (`MADV_HUGEPAGE`).
+//! Layers of (256, 256) and more are a little faster if their weights lie in huge pages: on Zen 5 (256, 256) by 3 %
+//! with one stream and 1 % with 32, (512, 512) by 0 and 3 %, smaller ones not at all. That is for the program's
+//! allocator to do, which must align large blocks to 2 MiB and ask Linux for them (`MADV_HUGEPAGE`).
 
 #[cfg(feature = "ndarray")]
 mod array;
@@ -92,9 +92,9 @@ impl Lstm {
     /// An LSTM on a given instruction set.
     ///
     /// # Errors
-    /// An option that `torch.nn.LSTM` refuses; another number of weights than layers times directions; a tensor of
-    /// the wrong length, a NaN or infinite weight or one beyond the `dtype`, a missing or unexpected bias or projection; an instruction set
-    /// that this CPU lacks.
+    /// An option that `torch.nn.LSTM` refuses; another number of weights than layers times directions; a tensor of the
+    /// wrong length, a NaN or infinite weight or one beyond the `dtype`, a missing or unexpected bias or projection; an
+    /// instruction set that this CPU lacks.
     pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
         config.check()?;
         let token = Token::new(isa)?;
@@ -150,8 +150,8 @@ impl Lstm {
         Ok(result)
     }
 
-    /// [`forward`](Self::forward) into given memory: `(h, c)` hold `(h_0, c_0)` before and `(h_n, c_n)` after.
-    /// `output` is \[steps, batch, directions * h_size\], or with the first two exchanged, as the input. No allocation, if
+    /// [`forward`](Self::forward) into given memory: `(h, c)` hold `(h_0, c_0)` before and `(h_n, c_n)` after. `output`
+    /// is \[steps, batch, directions * h_size\], or with the first two exchanged, as the input. No allocation, if
     /// `workspace` comes from [`workspace`](Self::workspace) or has seen such an input before.
     ///
     /// ```

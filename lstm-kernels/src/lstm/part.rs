@@ -138,8 +138,8 @@ impl Part {
         }
     }
 
-    /// A block of time steps, whose input lies in `x`, through all layers; leaves the output in `x`. With `parallel` the
-    /// two directions of a layer may run at the same time.
+    /// A block of time steps, whose input lies in `x`, through all layers; leaves the output in `x`. With `parallel`
+    /// the two directions of a layer may run at the same time.
     pub(super) fn layers(&mut self, lstm: &Lstm, times: Range<usize>, parallel: bool) {
         if parallel && lstm.directions_at_once() == 2 {
             return self.layers_of_two(lstm, times);
@@ -147,8 +147,8 @@ impl Part {
         self.layers_between(lstm, times, None);
     }
 
-    /// [`layers`](Self::layers), one direction after the other. The rows may come from the given input and go to the given
-    /// output, if they lie there as in `x`.
+    /// [`layers`](Self::layers), one direction after the other. The rows may come from the given input and go to the
+    /// given output, if they lie there as in `x`.
     pub(super) fn layers_between(&mut self, lstm: &Lstm, times: Range<usize>, ends: Option<(&[f32], &mut [f32])>) {
         let (config, streams) = (&lstm.config, self.streams());
         let [h_size, c_size] = [config.h_size(), config.hidden_size].map(|size| streams * layout::padded(size));
@@ -228,8 +228,8 @@ impl Part {
         self.turn ^= 1;
     }
 
-    /// [`layers`](Self::layers), both directions of a layer at the same time. Each writes rows of its own, which are put
-    /// together when both are done.
+    /// [`layers`](Self::layers), both directions of a layer at the same time. Each writes rows of its own, which are
+    /// put together when both are done.
     fn layers_of_two(&mut self, lstm: &Lstm, times: Range<usize>) {
         let (config, streams, steps) = (&lstm.config, self.streams(), times.len());
         let size = config.h_size();

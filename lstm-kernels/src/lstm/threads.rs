@@ -8,9 +8,9 @@ use super::Lstm;
 use super::part::Part;
 use crate::layout::GATES;
 
-/// Streams that a kernel steps together, as they share each weight that is read: they are not cut apart. (Fewer gain from
-/// one thread that looks ahead in all of them: two of (128, 128) as two parts took 1.2 times as long on one thread, and
-/// three quarters on two.)
+/// Streams that a kernel steps together, as they share each weight that is read: they are not cut apart. (Fewer gain
+/// from one thread that looks ahead in all of them: two of (128, 128) as two parts took 1.2 times as long on one
+/// thread, and three quarters on two.)
 pub(super) const TOGETHER: usize = 4;
 
 /// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 50 to 110 us of one
@@ -19,16 +19,16 @@ const LEAST_WORK: usize = 6 << 20;
 
 impl Lstm {
     /// Lets each call of [`forward`](Self::forward), [`forward_into`](Self::forward_into) and
-    /// [`advance`](Self::advance) use up to `threads` threads (feature `rayon`): the caller's own and those of a pool of
-    /// [rayon](https://docs.rs/rayon), the one that the call is made in, or else the global one. Without this there is one thread,
-    /// even if another crate of your program has switched the feature on.
+    /// [`advance`](Self::advance) use up to `threads` threads (feature `rayon`): the caller's own and those of a pool
+    /// of [rayon](https://docs.rs/rayon), the one that the call is made in, or else the global one. Without this there
+    /// is one thread, even if another crate of your program has switched the feature on.
     ///
-    /// The two directions of a layer run at the same time, and so do parts of the batch, of a multiple of four streams. A
-    /// batch of four in one direction has nothing to divide. The bits are those of one thread. Calls of less
-    /// than 6 Mi multiply-adds (0.05 to 0.3 ms) stay on one.
+    /// The two directions of a layer run at the same time, and so do parts of the batch, of a multiple of four streams.
+    /// A batch of four in one direction has nothing to divide. The bits are those of one thread. Calls of less than 6
+    /// Mi multiply-adds (0.05 to 0.3 ms) stay on one.
     ///
-    /// With more than one thread the promises for real time do not hold: rayon locks, waits and may allocate. Make a workspace
-    /// after this call, else its first use allocates; a stream keeps the division of the LSTM that made it.
+    /// With more than one thread the promises for real time do not hold: rayon locks, waits and may allocate. Make a
+    /// workspace after this call, else its first use allocates; a stream keeps the division of the LSTM that made it.
     ///
     /// ```
     /// use lstm_kernels::lstm::Input;

@@ -17,6 +17,22 @@ const BLOCK_FLOATS: usize = 128 << 10;
 
 /// Memory that a pass works in. It can be used again for any input and any [`Lstm`]; it grows when it must, and
 /// never shrinks. [`Lstm::workspace`] makes one that need not grow.
+///
+/// ```
+/// use lstm_kernels::lstm::Input;
+/// use lstm_kernels::{Lstm, LstmConfig, LstmWeights};
+/// # let (w_ih, w_hh) = ([0.1; 8 * 3], [0.2; 8 * 2]);
+/// let lstm = Lstm::new(LstmConfig::new(3, 2).bias(false), &[LstmWeights::torch(&w_ih, &w_hh, None)])?;
+///
+/// let mut workspace = lstm.workspace(5, 1); // up to five time steps of one sequence
+/// let (mut h, mut c, mut output) = ([0.0; 2], [0.0; 2], [0.0; 5 * 2]);
+/// for x in [[0.5; 5 * 3], [-0.5; 5 * 3]] {
+///     // No allocation; the second call goes on from the state that the first has left.
+///     lstm.forward_into(Input::new(&x, &[5, 1, 3]), (&mut h, &mut c), &mut output, &mut workspace)?;
+///     assert_eq!(output[8..], h);
+/// }
+/// # Ok::<(), lstm_kernels::Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Workspace {
     /// The streams, cut into the first `used` of these.

@@ -44,7 +44,8 @@ impl Cell {
     /// A cell of `input` inputs and `hidden` units, with or without bias as the weights have it.
     ///
     /// # Errors
-    /// A size of 0 or above 1,048,576, a tensor of the wrong length, a NaN or infinite weight.
+    /// A size of 0 or above 1,048,576, a tensor of the wrong length, a NaN or infinite weight, a projection or a head,
+    /// which it has not.
     pub fn new(weights: &LstmWeights<'_>, input: usize, hidden: usize) -> Result<Self, Error> {
         Self::of_sizes(weights, Sizes { input, hidden, proj: None })
     }

@@ -1,9 +1,9 @@
 //! The little that a gate kernel asks of a SIMD instruction set.
 //!
-//! A kernel works on [`Row`](Simd::Row)s of 16 lanes, and on their halves and quarters where the tail of a layer is folded
-//! (see [`layout`](crate::layout)). An instruction set implements [`Vector`] for the widths that it has; wider
-//! ones are [`Pair`]s. Every operation is correctly rounded (IEEE 754, to nearest even), so that the same
-//! sequence of operations gives the same bits everywhere.
+//! A kernel works on [`Row`](Simd::Row)s of 16 lanes, and on their halves and quarters where the tail of a layer is
+//! folded (see [`layout`](crate::layout)). An instruction set implements [`Vector`] for the widths that it has; wider
+//! ones are [`Pair`]s. Every operation is correctly rounded (IEEE 754, to nearest even), so that the same sequence of
+//! operations gives the same bits everywhere.
 
 #[cfg(target_arch = "aarch64")]
 mod neon;

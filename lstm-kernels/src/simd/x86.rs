@@ -38,13 +38,15 @@ pub(crate) fn v4() -> Option<V4> {
     V4::try_new().filter(|_| keeps(0b1110_0110))
 }
 
-/// Whether the system has switched these registers on (in XCR0) and keeps them when it changes tasks: `std` asks for that.
+/// Whether the system has switched these registers on (in XCR0) and keeps them when it changes tasks: `std` asks for
+/// that.
 #[cfg(feature = "std")]
 fn keeps(_: u32) -> bool {
     true
 }
 
-/// Without `std`, `pulp` asks the CPU alone, and in a kernel or a firmware an instruction that the CPU has may still trap.
+/// Without `std`, `pulp` asks the CPU alone, and in a kernel or a firmware an instruction that the CPU has may still
+/// trap.
 #[cfg(not(feature = "std"))]
 fn keeps(registers: u32) -> bool {
     use core::sync::atomic::{AtomicU32, Ordering};
@@ -336,7 +338,8 @@ macro_rules! vector {
                 simd.$base.$min(most, simd.$base.$max(least, self))
             }
             $(
-                /// Takes the smaller magnitude, and the sign of the first operand. Of NaN and a number it takes the number.
+                /// Takes the smaller magnitude, and the sign of the first operand. Of NaN and a number it takes the
+                /// number.
                 #[inline(always)]
                 fn range(self, simd: $token, limit: f32) -> Self {
                     simd.avx512dq.$range::<0b00_10>(self, <Self as Vector<$token, $lanes>>::splat(simd, limit))

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use super::{StateDict, StateDictError, dotted, error};
 
-/// The f32 tensors of a `torch.nn.Linear`, y = W x + b: what [`LstmWeights::with_head`](crate::LstmWeights::with_head) takes.
+/// The f32 tensors of a `torch.nn.Linear`, y = W x + b: what [`LstmWeights::with_head`](crate::LstmWeights::with_head)
+/// takes.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LinearTensors {

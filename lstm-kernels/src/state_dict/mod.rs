@@ -112,8 +112,8 @@ impl<'a> StateDict<'a> {
         Ok(keys)
     }
 
-    /// The names that begin with a prefix, sorted: the file's order is that of a hash map, and an error should name the same key
-    /// every time.
+    /// The names that begin with a prefix, sorted: the file's order is that of a hash map, and an error should name the
+    /// same key every time.
     fn names(&self, prefix: &str) -> Vec<&str> {
         let mut names: Vec<&str> = self.file.names().into_iter().filter(|name| name.starts_with(prefix)).collect();
         names.sort_unstable();
@@ -125,7 +125,8 @@ impl<'a> StateDict<'a> {
         self.file.tensor(name).map_err(|_| error::missing(name.to_owned(), self.file.names(), prefix))
     }
 
-    /// The shape of a matrix of which nothing is zero, and whose rows are a multiple of `unit`; `expected` is that in words.
+    /// The shape of a matrix of which nothing is zero, and whose rows are a multiple of `unit`; `expected` is that in
+    /// words.
     fn matrix(&self, name: &str, prefix: &str, unit: usize, expected: &str) -> Result<[usize; 2], StateDictError> {
         let tensor = self.tensor(name, prefix)?;
         match *tensor.shape() {

@@ -8,8 +8,8 @@ use crate::layout::GATES;
 use crate::lstm::LstmConfig;
 use crate::weights::{LstmWeights, Sizes};
 
-/// The f32 tensors of one LSTM cell, or of one layer and direction of an LSTM, with their sizes. [`view`](Self::view) gives them as
-/// [`LstmWeights`], where their shapes stand.
+/// The f32 tensors of one LSTM cell, or of one layer and direction of an LSTM, with their sizes. [`view`](Self::view)
+/// gives them as [`LstmWeights`], where their shapes stand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LstmTensors {
     sizes: (usize, usize),

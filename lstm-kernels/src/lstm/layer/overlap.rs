@@ -94,7 +94,8 @@ impl<E: Element> On<'_, E> {
     }
 }
 
-/// Enters a kernel as a function of its own: inlined into the only place that calls it, it lacked registers (20 % slower).
+/// Enters a kernel as a function of its own: inlined into the only place that calls it, it lacked registers (20 %
+/// slower).
 #[inline(never)]
 fn apart<S: Simd>(simd: S, op: impl Op) {
     simd.enter(op);

@@ -1,10 +1,10 @@
-//! Small layers: of f32, of one group of lines, without projection, of up to 64 inputs, not on the scalar kernels. (Those of
-//! other elements gain nothing from being so: they are not worth the functions.)
+//! Small layers: of f32, of one group of lines, without projection, of up to 64 inputs, not on the scalar kernels.
+//! (Those of other elements gain nothing from being so: they are not worth the functions.)
 //!
-//! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take turns,
-//! each time step of all before the next, so that none waits for its own h ([`recurrence`] has the figures). A single step of
-//! one stream goes straight to it ([`Layer::step`]): what a pass prepares for more takes longer than the step
-//! ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
+//! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take
+//! turns, each time step of all before the next, so that none waits for its own h ([`recurrence`] has the figures). A
+//! single step of one stream goes straight to it ([`Layer::step`]): what a pass prepares for more takes longer than the
+//! step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
 
 use core::ops::Range;
 
@@ -52,7 +52,8 @@ impl<E: Element> Op for OneStep<'_, E> {
 }
 
 impl<E: Element> On<'_, E> {
-    /// All steps of all streams, if the layer is small: of four side by side where that is faster, of the others in turn.
+    /// All steps of all streams, if the layer is small: of four side by side where that is faster, of the others in
+    /// turn.
     #[inline(always)]
     pub(super) fn small<S: Simd>(&mut self, simd: S) -> bool {
         let most = recurrence::streams::<S, E>(self.layer.bias.len());
@@ -73,8 +74,8 @@ impl<E: Element> On<'_, E> {
     /// All steps of four streams.
     #[inline(always)]
     fn side_by_side<S: Simd>(&mut self, simd: S, four: Range<usize>) {
-        // Where some are longer, they go on in turn; backwards they have begun so. (Two places that call for four: one alone would be
-        // inlined, (1, 8) and (10, 20) 7 % slower.)
+        // Where some are longer, they go on in turn; backwards they have begun so. (Two places that call for four: one
+        // alone would be inlined, (1, 8) and (10, 20) 7 % slower.)
         let (together, reverse) = (self.steps(four.end - 1), self.pass.reverse);
         if !reverse {
             self.streams(simd, four.clone(), 4, 0..together);
