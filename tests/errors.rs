@@ -75,8 +75,22 @@ fn a_bias_is_given_exactly_when_the_cell_has_one() {
         assert_eq!(Plain::with_isa(&with, isa).unwrap_err(), Error::UnexpectedBias);
         assert!(Biased::with_isa(&with, isa).is_ok() && Plain::with_isa(&without, isa).is_ok());
     }
-    text_has(Error::MissingBias, &["no bias was given", "expected `bias_ih` and `bias_hh`"]);
-    text_has(Error::UnexpectedBias, &["were given", "expected none"]);
+    text_has(Error::MissingBias, &["no bias was given", "expected one", "`bias = false`", "`LstmConfig::bias(false)`"]);
+    text_has(Error::UnexpectedBias, &["was given", "expected none"]);
+}
+
+#[test]
+fn two_finite_biases_that_sum_up_to_infinity_are_named() {
+    let (ih, hh, mut b) = ([0.5; IH], [0.5; HH], [1e38; B]);
+    assert!(Biased::new(&LstmWeights::torch(&ih, &hh, Some((&b, &b)))).is_ok());
+    b[7] = 2e38;
+    let expected = |tensor, index| Error::BeyondRange { tensor, index, value: f32::INFINITY, dtype: "f32" };
+    let error = Biased::new(&LstmWeights::torch(&ih, &hh, Some((&b, &b)))).unwrap_err();
+    assert_eq!(error, expected("bias_ih + bias_hh", 7));
+    text_has(error, &["`bias_ih + bias_hh[7]` is inf", "within the range of f32"]);
+    // ONNX has both in one tensor, gates i, o, f, c; element 7 is a unit's o there.
+    let error = Biased::new(&LstmWeights::onnx(&ih, &hh, Some(&[b, b].concat()), None).unwrap()).unwrap_err();
+    assert_eq!(error, expected("Wb + Rb", 7));
 }
 
 #[test]

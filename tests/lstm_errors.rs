@@ -216,6 +216,7 @@ fn an_input_of_another_length_than_its_shape_is_refused_also_where_the_product_o
     // The product wraps round to the number of elements.
     let error = lstm.forward(Input::new(&[], &[1 << 63, 2, 3]), None).unwrap_err();
     assert_eq!(error, Error::WrongElements { tensor: "input", expected: [1 << 63, 2, 3], found: 0 });
+    assert!(error.to_string().ends_with("expected [9223372036854775808, 2, 3]"), "no product that is not one: {error}");
 }
 
 #[test]
@@ -233,6 +234,18 @@ fn lengths_that_do_not_fit_are_refused() {
         let expected = Error::WrongSequenceLength { sequence, steps: 4, found };
         assert_eq!(error(&lengths), expected);
         text_has(expected, &[&format!("sequence {sequence}"), &found.to_string(), "expected 1 to 4"]);
+    }
+}
+
+#[test]
+fn an_output_of_another_length_is_told_the_shape_of_its_input() {
+    let case = LstmCase::random(LstmConfig::new(1, 2).batch_first(true), [3, 5], false, false, 1);
+    let (lstm, mut workspace) = (case.model.lstm(Isa::Scalar), Workspace::new());
+    for (shape, expected) in [(&[5, 3, 1][..], [5, 3, 2]), (&[3, 1], [1, 3, 2])] {
+        let (elements, cells) = (shape.iter().product(), 2 * if shape.len() == 3 { 5 } else { 1 });
+        let (x, mut h, mut c) = (vec![0.5; elements], vec![0.0; cells], vec![0.0; cells]);
+        let error = lstm.forward_into(Input::new(&x, shape), (&mut h, &mut c), &mut [0.0; 7], &mut workspace);
+        assert_eq!(error, Err(Error::WrongElements { tensor: "output", expected, found: 7 }));
     }
 }
 
@@ -320,9 +333,9 @@ fn a_dynamic_cell_refuses_slices_that_do_not_belong_together_and_changes_nothing
     let cell = LstmCellDyn::with_isa(3, 5, &model.weights()[0], Isa::Scalar).unwrap();
     // x, h, c; the batch is that of h.
     for (x, h, c, tensor) in [
-        (5, 10, 10, "input"),
-        (7, 10, 10, "input"),
-        (0, 10, 10, "input"),
+        (5, 10, 10, "x"),
+        (7, 10, 10, "x"),
+        (0, 10, 10, "x"),
         (6, 11, 10, "h"),
         (6, 10, 9, "c"),
         (3, 0, 5, "h"),

@@ -6,8 +6,11 @@ use crate::layout::{self, Form, Line};
 use crate::simd::{Simd, Vector};
 
 /// A type that weights are stored in: f32, and the f16 and bf16 of the crate `half`.
-pub trait Element: Copy + 'static {
-    /// 16 lanes of one column, or of those that share a line. Any bytes are one.
+///
+/// # Safety
+/// Any bytes are a [`Line`](Self::Line), and bytes of zero are [`ZERO`](Self::ZERO).
+pub unsafe trait Element: Copy + 'static {
+    /// 16 lanes of one column, or of those that share a line.
     type Line: Copy + core::fmt::Debug + Send + Sync + 'static;
 
     /// A line of zeros.
@@ -41,7 +44,8 @@ pub trait Element: Copy + 'static {
     }
 }
 
-impl Element for f32 {
+// SAFETY: a line is an array of f32 without padding.
+unsafe impl Element for f32 {
     type Line = Line;
 
     const ZERO: Line = Line::ZERO;
@@ -68,7 +72,8 @@ impl Element for f32 {
 #[repr(C, align(32))]
 pub struct F16Line(pub(crate) [u16; 16]);
 
-impl Element for f16 {
+// SAFETY: a line is an array of u16 without padding.
+unsafe impl Element for f16 {
     type Line = F16Line;
 
     const ZERO: F16Line = F16Line([0; 16]);
@@ -103,7 +108,8 @@ pub struct Bf16Line([u32; 16]);
 
 /// A conversion instruction for each line would cost more than its bytes do. Two columns in one line take a load, a
 /// shift and a mask.
-impl Element for bf16 {
+// SAFETY: a line is an array of u32 without padding.
+unsafe impl Element for bf16 {
     type Line = Bf16Line;
 
     const ZERO: Bf16Line = Bf16Line([0; 16]);

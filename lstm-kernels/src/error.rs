@@ -36,7 +36,7 @@ pub enum Error {
         index: usize,
         /// The element.
         value: f32,
-        /// The type: `f16` or `bf16`.
+        /// The type: `f16` or `bf16`; `f32` for the sum of the two biases of a unit.
         dtype: &'static str,
     },
     /// The cell has a bias, the weights given have none.
@@ -53,7 +53,7 @@ pub enum Error {
     UnexpectedHead,
     /// An ONNX model with the input `P`.
     Peephole,
-    /// An option that `torch.nn.LSTM` refuses too, or a size or a stream's batch that is not within 1 to 1,048,576.
+    /// An option of the LSTM that has no meaning, or a size or a stream's batch that is not within 1 to 1,048,576.
     InvalidOption {
         /// The option's name.
         option: &'static str,
@@ -87,7 +87,8 @@ pub enum Error {
     WrongElements {
         /// The tensor.
         tensor: &'static str,
-        /// The shape that it must have; unused dimensions are 1 and come first.
+        /// The shape that it must have. Without a batch one dimension is 1: the first one of an input and output, the second
+        /// one of states, `[num_layers, 1, h_size]`.
         expected: [usize; 3],
         /// The number of elements given.
         found: usize,
@@ -155,10 +156,10 @@ impl fmt::Display for Error {
                 write!(f, "`{tensor}[{index}]` is {value}, expected a number within the range of {dtype}")
             }
             Self::MissingBias => f.write_str(
-                "no bias was given, expected `bias_ih` and `bias_hh` (declare the cell with `bias = false` to go without)",
+                "no bias was given, expected one (to go without: `bias = false` in `lstm_cell!`, `LstmConfig::bias(false)`)",
             ),
             Self::UnexpectedBias => {
-                f.write_str("`bias_ih` and `bias_hh` were given, expected none: the cell has `bias = false`")
+                f.write_str("a bias was given, expected none: the cell or layer has `bias = false`")
             }
             Self::MissingProjection => f.write_str("no `weight_hr` was given, expected one: there is a `proj_size`"),
             Self::UnexpectedProjection => {
@@ -181,8 +182,9 @@ impl fmt::Display for Error {
                 write!(f, "`{tensor}` has the shape {shown:?}{more}, expected {expected} with a last dimension of {size}")
             }
             Self::WrongElements { tensor, expected, found } => {
-                let product = expected.iter().fold(1usize, |product, &size| product.saturating_mul(size));
-                write!(f, "`{tensor}` has {found} elements, expected {expected:?} = {product}")
+                write!(f, "`{tensor}` has {found} elements, expected {expected:?}")?;
+                let product = expected.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
+                product.map_or(Ok(()), |product| write!(f, " = {product}"))
             }
             Self::WrongSequenceLength { sequence, steps, found } => {
                 write!(f, "sequence {sequence} has length {found}, expected 1 to {steps}")

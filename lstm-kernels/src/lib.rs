@@ -28,10 +28,10 @@
 //! - [`LstmWeights`] views the tensors of PyTorch, Keras or ONNX.
 //! - `Lstm` (feature `alloc`) is `torch.nn.LSTM` with sizes known at run time: layers, directions, projection, batches,
 //!   lengths, streams; `LstmCellDyn` is its `torch.nn.LSTMCell`.
-//! - Weights can be stored in f16 or bf16: `dtype=f16` in the macro, [`LstmConfig::dtype`] for `Lstm`.
+//! - Weights can be stored in f16 or bf16: `dtype=f16` in the macro, `LstmConfig::dtype` for `Lstm`.
 //! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
 //! - [`Isa`] says which instruction set a cell runs on; [`Isa::detect`] picks it once, at construction.
-//! - [`reference`](mod@reference) is the f64 oracle that everything is tested against.
+//! - `reference` (feature `std`) is the f64 oracle that everything is tested against.
 //!
 //! # What you can rely on
 //! - **The same bits** on every instruction set but [`Isa::V4F16`], for every batch size, for `step`, `step_batch`,
@@ -111,6 +111,8 @@ macro_rules! lstm_cell {
 pub mod __private {
     #[cfg(feature = "alloc")]
     pub use alloc::boxed::Box;
+    pub use core::clone::Clone;
+    pub use core::fmt::Debug;
     pub use core::primitive::f32;
     pub use half::{bf16, f16};
     pub use lstm_macros::lstm_cell_impl;

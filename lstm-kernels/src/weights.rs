@@ -149,6 +149,7 @@ impl<'a> LstmWeights<'a> {
     /// let lstm = Lstm::new(LstmConfig::new(1, 4).proj_size(2).bias(false), &[weights])?;
     /// # Ok::<(), lstm_kernels::Error>(())
     /// ```
+    #[must_use]
     pub const fn with_projection(self, weight_hr: &'a [f32]) -> Self {
         Self { weight_hr: Some(weight_hr), ..self }
     }
@@ -165,6 +166,7 @@ impl<'a> LstmWeights<'a> {
     /// assert_eq!(cell.step_out(&[3.0], &mut LSTMCell::zero_state()), [0.5]);
     /// # Ok::<(), lstm_kernels::Error>(())
     /// ```
+    #[must_use]
     pub const fn with_head(self, weight: &'a [f32], bias: Option<&'a [f32]>) -> Self {
         Self { head: Some((weight, bias)), ..self }
     }
@@ -210,6 +212,16 @@ impl<'a> LstmWeights<'a> {
             ("weight_hr", self.weight_hr.unwrap_or_default(), hr),
         ];
         check_tensors(&tensors)?;
+        // Two finite biases may sum up to infinity.
+        for row in 0..if self.bias.is_some() { rows } else { 0 } {
+            let (gate, unit) = (row / sizes.hidden, row % sizes.hidden);
+            let sum = self.bias(sizes.hidden, gate, unit).map_or(0.0, |[bias_ih, bias_hh]| bias_ih + bias_hh);
+            if !sum.is_finite() {
+                let tensor = if self.source == Source::Onnx { "Wb + Rb" } else { "bias_ih + bias_hh" };
+                let index = self.source.gate(gate) * sizes.hidden + unit;
+                return Err(Error::BeyondRange { tensor, index, value: sum, dtype: "f32" });
+            }
+        }
         // The bias is f32 for every element.
         let stored = [tensors[0], tensors[1], tensors[4]];
         for (tensor, values, _) in stored {

@@ -76,7 +76,12 @@ fn pack_lstm(cell: &Cell, module: &Module<'_, '_>) -> Result<(Lines, Vec<u8>)> {
             let row = gate * hidden + unit;
             if let Some([ih, hh]) = &model.bias {
                 let (line, lane) = place_of_bias(hidden, gate, unit);
-                bias[line][lane] = scale(gate) * (ih[row] + hh[row]);
+                let sum = ih[row] + hh[row];
+                if !sum.is_finite() {
+                    let [ih, hh] = ["bias_ih", "bias_hh"].map(|name| module.key(name));
+                    return Err(format!("`{ih}[{row}]` and `{hh}[{row}]` sum up to {sum}, expected a finite number"));
+                }
+                bias[line][lane] = scale(gate) * sum;
             }
             let x = &model.weight_ih[row * input..][..input];
             let h = &model.weight_hh[row * hidden..][..hidden];
@@ -216,7 +221,8 @@ impl Module<'_, '_> {
         if !own.is_empty() {
             return format!("the module has `{}`", own.join("`, `"));
         }
-        let modules = self.file.names().into_iter().filter_map(|key| Some(key.rsplit_once('.')?.0));
+        // A tensor at the root stands for itself.
+        let modules = self.file.names().into_iter().map(|key| key.rsplit_once('.').map_or(key, |(module, _)| module));
         let modules: BTreeSet<&str> = modules.collect();
         format!("there is no such module, the file has `{}`", Vec::from_iter(modules).join("`, `"))
     }

@@ -48,7 +48,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     quote! {
         #(#attributes)*
         #[doc = #about]
-        #[derive(Clone, Debug)]
+        #[derive(#library::__private::Clone, #library::__private::Debug)]
         #[allow(dead_code)]
         #visibility struct #name {
             inner: #inner,

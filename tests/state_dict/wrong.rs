@@ -83,7 +83,7 @@ fn every_other_key_is_refused_and_named() {
     parts.insert("head.weight".into(), Part::floats(&[1], &[0.0]));
     let refused = error(&parts, "");
     let message = "found `head.weight`, expected nothing but the `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and \
-        `weight_hr` of one module, for `torch.nn.LSTM` with `_l0` and so on: is the prefix right?";
+        `weight_hr` of one module, with `_l0` and so on for `lstm`, without or of one layer and direction for `cell`: is it the right prefix and call?";
     assert_eq!(refused.to_string(), message);
     assert_eq!(unexpected(refused), "head.weight");
     let mut parts = lstm("rnn.", 1, false);
@@ -212,7 +212,7 @@ fn what_is_wrong_with_a_linear_layer_is_named() {
     let put = |name: &'static str, part| linear(move |parts| drop(parts.insert(format!("head.{name}"), part)));
     assert_eq!(
         put("scale", Part::zeros(Dtype::F32, &[1])).to_string(),
-        "found `head.scale`, expected nothing but the `weight` and `bias` of one `torch.nn.Linear`: is the prefix right?"
+        "found `head.scale`, expected nothing but the `weight` and `bias` of one `torch.nn.Linear`: is it the right prefix and call?"
     );
     let missing = linear(|parts| drop(parts.remove("head.weight")));
     assert_eq!(missing.to_string(), "expected `head.weight`, found `head.bias`");

@@ -65,36 +65,43 @@ impl LstmConfig {
     }
 
     /// Sets [`num_layers`](Self::num_layers).
+    #[must_use]
     pub const fn num_layers(self, num_layers: usize) -> Self {
         Self { num_layers, ..self }
     }
 
     /// Sets [`bias`](Self::bias).
+    #[must_use]
     pub const fn bias(self, bias: bool) -> Self {
         Self { bias, ..self }
     }
 
     /// Sets [`batch_first`](Self::batch_first).
+    #[must_use]
     pub const fn batch_first(self, batch_first: bool) -> Self {
         Self { batch_first, ..self }
     }
 
     /// Sets [`dropout`](Self::dropout).
+    #[must_use]
     pub const fn dropout(self, dropout: f64) -> Self {
         Self { dropout, ..self }
     }
 
     /// Sets [`bidirectional`](Self::bidirectional).
+    #[must_use]
     pub const fn bidirectional(self, bidirectional: bool) -> Self {
         Self { bidirectional, ..self }
     }
 
     /// Sets [`proj_size`](Self::proj_size).
+    #[must_use]
     pub const fn proj_size(self, proj_size: usize) -> Self {
         Self { proj_size, ..self }
     }
 
     /// Sets [`dtype`](Self::dtype).
+    #[must_use]
     pub const fn dtype(self, dtype: Dtype) -> Self {
         Self { dtype, ..self }
     }

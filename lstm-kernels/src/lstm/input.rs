@@ -29,6 +29,7 @@ impl<'a> Input<'a> {
     }
 
     /// Gives each sequence a length of its own, in time steps, from 1 to `steps`; in any order.
+    #[must_use]
     pub const fn lengths(self, lengths: &'a [usize]) -> Self {
         Self { lengths: Some(lengths), ..self }
     }
@@ -103,10 +104,20 @@ impl Extent {
         if self.batch_first { stream * self.steps + time } else { time * self.batch + stream }
     }
 
+    /// The input's shape with another last dimension, in three dimensions.
+    pub(super) const fn dimensions(&self, size: usize) -> [usize; 3] {
+        if self.batch_first && self.batched {
+            [self.batch, self.steps, size]
+        } else if self.batched {
+            [self.steps, self.batch, size]
+        } else {
+            [1, self.steps, size]
+        }
+    }
+
     /// The input's shape with another last dimension.
     pub(super) fn shape(&self, size: usize) -> Vec<usize> {
-        let [first, second] = if self.batch_first { [self.batch, self.steps] } else { [self.steps, self.batch] };
-        if self.batched { alloc::vec![first, second, size] } else { alloc::vec![self.steps, size] }
+        self.dimensions(size)[usize::from(!self.batched)..].to_vec()
     }
 }
 

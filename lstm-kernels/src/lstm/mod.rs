@@ -178,7 +178,7 @@ impl Lstm {
     ) -> Result<(), Error> {
         let extent = Extent::new(&self.config, &input)?;
         self.check_states(("h", h.len()), ("c", c.len()), extent.batch)?;
-        check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
+        check_elements("output", output.len(), extent.dimensions(self.config.output_size()))?;
         if extent.batch == 0 {
             return Ok(());
         }

@@ -86,7 +86,7 @@ impl Lstm {
         if extent.batch != stream.batch {
             return Err(Error::WrongBatch { expected: stream.batch, found: extent.batch });
         }
-        check_elements("output", output.len(), [extent.steps, extent.batch, self.config.output_size()])?;
+        check_elements("output", output.len(), extent.dimensions(self.config.output_size()))?;
         if extent.steps == 1 && extent.batch == 1 && stream.workspace.advance_small(self, input.data, output) {
             return Ok(());
         }

@@ -111,7 +111,7 @@ impl Workspace {
         x: &[f32],
         (h, c): (&mut [f32], &mut [f32]),
     ) -> Result<(), Error> {
-        check_elements("input", x.len(), [1, batch, lstm.config.input_size])?;
+        check_elements("x", x.len(), [1, batch, lstm.config.input_size])?;
         lstm.check_states(("h", h.len()), ("c", c.len()), batch)?;
         if self.parts.is_empty() {
             self.parts.push(Part::default());

@@ -76,7 +76,7 @@ impl Cell {
     }
 
     /// One time step, in place. Shapes: x \[input\], h \[hidden\] (\[proj\] with a projection), c \[hidden\]; what is
-    /// longer is ignored, what is missing counts as zero.
+    /// longer is ignored, what is missing of x and h counts as zero, units whose c is missing give zero.
     pub fn step(&self, x: &[f64], h: &mut [f64], c: &mut [f64]) {
         let Sizes { input, hidden, .. } = self.sizes;
         let z: Vec<f64> = self

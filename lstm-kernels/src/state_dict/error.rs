@@ -90,7 +90,7 @@ impl fmt::Display for StateDictError {
                     .try_for_each(|(n, found)| write!(f, "{} {}", if n == 0 { "" } else { "," }, Name(found)))
             }
             Self::Unexpected { key, expected } => {
-                write!(f, "found {}, expected nothing but the {expected}: is the prefix right?", Name(key))
+                write!(f, "found {}, expected nothing but the {expected}: is it the right prefix and call?", Name(key))
             }
             Self::WrongType { key, found } => write!(f, "{} is {found}, expected F32, F16, BF16 or F64", Name(key)),
             Self::WrongShape { key, expected, found } => {
@@ -107,7 +107,8 @@ impl fmt::Display for StateDictError {
 impl core::error::Error for StateDictError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
-            Self::Lstm(error) => Some(error),
+            // `Display` has told the error itself.
+            Self::Lstm(error) => error.source(),
             _ => None,
         }
     }
@@ -131,8 +132,8 @@ impl fmt::Display for Name<'_> {
 }
 
 /// What may be under the prefix of an LSTM, or of one cell.
-pub(super) const LSTM: &str = "`weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and `weight_hr` of one module, for \
-    `torch.nn.LSTM` with `_l0` and so on";
+pub(super) const LSTM: &str = "`weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and `weight_hr` of one module, with `_l0` and \
+    so on for `lstm`, without or of one layer and direction for `cell`";
 
 /// What may be under the prefix of a linear layer.
 pub(super) const LINEAR: &str = "`weight` and `bias` of one `torch.nn.Linear`";
