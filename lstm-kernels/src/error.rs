@@ -87,8 +87,8 @@ pub enum Error {
     WrongElements {
         /// The tensor.
         tensor: &'static str,
-        /// The shape that it must have. Without a batch one dimension is 1: the first one of an input and output, the second
-        /// one of states, `[num_layers, 1, h_size]`.
+        /// The shape that it must have. Without a batch one dimension is 1: the first one of an input and output, the
+        /// second one of states, `[num_layers, 1, h_size]`.
         expected: [usize; 3],
         /// The number of elements given.
         found: usize,

@@ -79,9 +79,8 @@ impl Extent {
         if size != config.input_size || steps == 0 {
             return Err(wrong_input(config, input.shape));
         }
-        let expected = if batched { [input.shape[0], input.shape[1], size] } else { [1, steps, size] };
-        check_elements("input", input.data.len(), expected)?;
         let extent = Self { steps, batch, batched, batch_first };
+        check_elements("input", input.data.len(), extent.dimensions(size))?;
         if let Some(lengths) = input.lengths {
             if lengths.len() != batch {
                 return Err(Error::WrongLength { tensor: "lengths", expected: batch, found: lengths.len() });
