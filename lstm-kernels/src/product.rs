@@ -116,7 +116,9 @@ impl<'a, E: Element> Panel<'a, E> {
     #[inline(always)]
     fn add<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
         let fours = if S::INTERLEAVE { count / 4 * 4 } else { 0 };
-        self.tiles::<S, 4>(simd, chains, sums, 0..fours);
+        if const { S::INTERLEAVE } {
+            self.tiles::<S, 4>(simd, chains, sums, 0..fours);
+        }
         self.tiles::<S, 1>(simd, chains, sums, fours..count);
     }
 

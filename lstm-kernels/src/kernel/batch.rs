@@ -9,7 +9,7 @@
 
 use core::array::from_mut;
 
-use super::{Activate, Step, Weights, group};
+use super::{Activate, Alone, Step, Weights, group};
 use crate::element::Element;
 use crate::layout::{Line, MAX_LINES, packed};
 use crate::product::{self, Rows, Sums};
@@ -49,7 +49,13 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             (states, xs) = (rest, x_rest);
         }
         for (state, x) in states.iter_mut().zip(xs) {
-            simd.enter(Step { weights, x: [x], states: from_mut(state) });
+            let step = Step { weights, x: [x], states: from_mut(state) };
+            // The function that `step` and `run` enter, but where it makes one stream wait less than several would.
+            if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } {
+                simd.enter(step);
+            } else {
+                simd.enter(Alone(step));
+            }
         }
     }
 }

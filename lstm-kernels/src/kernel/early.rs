@@ -65,7 +65,8 @@ pub(super) fn step<S: Simd, E: Element, const R: usize, const X: usize>(simd: S,
     each!(n < R => { z[0][n] = S::Row::load(simd, &bias[n].0); });
     add::<S, E, R, 1, X>(simd, &mut z, Part { columns: w_ih, stride: R, first: 0, inputs: [x] });
     let [z] = z;
-    if let (true, Some(z)) = (const { R == 4 }, z.first_chunk()) {
+    if const { R == 4 } {
+        let Some(z) = z.first_chunk() else { return };
         return halves::<S, E>(simd, *z, w_hh, hidden, lanes);
     }
     macro_rules! blocks {
@@ -97,12 +98,12 @@ fn blocks<S: Simd, E: Element, const R: usize, const A: usize, const B: usize>(
     let inputs = [&h_b[..hidden - 4 * A]];
     let [a, a_odd] = advance::<S, E, A, 1, 2, 2>(simd, 0, a, &Part { columns: high, stride: R, first: 0, inputs });
     let [a] = join(simd, a, a_odd);
-    if R > 5 {
+    if const { R > 5 } {
         activate::<S, A, false>(simd, &a, h_a, c_a);
     }
     let [b, b_odd] = advance::<S, E, B, 1, 2, 2>(simd, 0, b, &Part { columns: high, stride: R, first: A, inputs });
     let [b] = join(simd, b, b_odd);
-    if R <= 5 {
+    if const { R <= 5 } {
         activate::<S, A, false>(simd, &a, h_a, c_a);
     }
     activate::<S, B, false>(simd, &b, h_b, c_b);

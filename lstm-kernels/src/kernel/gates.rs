@@ -34,7 +34,19 @@ pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     h: &mut [f32],
     c: &mut [f32],
 ) {
-    simd.section(Gates::<S, R, FAST> { z, h, c });
+    if const { S::INTERLEAVE || R <= 4 } {
+        return simd.section(Gates::<S, R, FAST> { z, h, c });
+    }
+    // Where one operation after the other is computed, functions for up to 4 lines do.
+    macro_rules! gates {
+        ($lines:literal, $first:expr) => {
+            if let Some(z) = z[$first..].first_chunk() {
+                let (h, c) = (&mut h[4 * $first..], &mut c[4 * $first..]);
+                simd.section(Gates::<S, $lines, FAST> { z, h, c });
+            }
+        };
+    }
+    each_tile!(R, 4, gates);
 }
 
 /// [`activate`] for each of `T` streams: one alone waits for the result in a small layer; a larger one, and several

@@ -103,7 +103,8 @@ impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize>
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
             let z = sums::<S, E, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });
-            if let (true, [z_0, z_1, z_2, z_3]) = (const { !N.is_multiple_of(4) }, &z[..]) {
+            if const { T == 4 && !N.is_multiple_of(4) } {
+                let [z_0, z_1, z_2, z_3] = &z[..] else { return };
                 let ((h_0, h), (c_0, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));
                 let ((h_1, h), (c_1, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));
                 let ((h_2, h_3), (c_2, c_3)) = (h.split_at_mut(padded), c.split_at_mut(padded));

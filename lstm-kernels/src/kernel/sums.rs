@@ -199,19 +199,18 @@ fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     part: Part<'_, E, T>,
 ) -> [[S::Row; N]; T] {
     let zero = [[S::Row::splat(simd, 0.0); N]; T];
-    let together = S::ACCUMULATORS / (N * T);
-    if C == 1 {
+    if const { C == 1 } {
         pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
-    } else if C == 2 && together >= 2 {
+    } else if const { C == 2 && S::ACCUMULATORS >= 2 * N * T } {
         pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
-    } else if C == 2 {
+    } else if const { C == 2 } {
         let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
         let first = aside::<_, T>(&mut first);
         let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
         join(simd, *first, second)
-    } else if together >= 4 {
+    } else if const { S::ACCUMULATORS >= 4 * N * T } {
         pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
-    } else if together >= 2 {
+    } else if const { S::ACCUMULATORS >= 2 * N * T } {
         let mut first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
         let first = aside::<_, T>(&mut first);
         let second = pass::<S, E, N, T, 2, C>(simd, 2, zero, &part);
@@ -259,10 +258,10 @@ fn pass<S: Simd, E: Element, const N: usize, const T: usize, const G: usize, con
     let mut chains = [[[S::Row::splat(simd, 0.0); N]; T]; G];
     chains[0] = start;
     let chains = advance::<S, E, N, T, G, C>(simd, chain, chains, part);
-    if G == 4 {
+    if const { G == 4 } {
         let (first, second) = (join(simd, chains[0], chains[1]), join(simd, chains[2], chains[3]));
         join(simd, first, second)
-    } else if G == 2 {
+    } else if const { G == 2 } {
         join(simd, chains[0], chains[1])
     } else {
         chains[0]
