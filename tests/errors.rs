@@ -5,7 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use lstm_kernels::{Error, ISA_VARIABLE, Isa, LstmWeights, lstm_cell};
+use lstm_kernels::{Error, ISA_VARIABLE, Isa, LstmWeights, WeightsError, lstm_cell};
 use support::{REQUIRE_VARIABLE, isas};
 
 lstm_cell!(struct Biased, in=3, hidden=5);
@@ -18,8 +18,8 @@ const B: usize = 4 * 5;
 /// An instruction set that no CPU of this architecture has.
 const FOREIGN: Isa = if cfg!(target_arch = "aarch64") { Isa::V4 } else { Isa::Neon };
 
-fn text_has(error: Error, words: &[&str]) {
-    let text = error.to_string();
+fn text_has(error: impl Into<Error>, words: &[&str]) {
+    let text = error.into().to_string();
     for word in words {
         assert!(text.contains(word), "`{text}` does not say `{word}`");
     }
@@ -35,7 +35,7 @@ fn a_tensor_of_the_wrong_length_is_named_with_both_lengths() {
             lens[which] = found;
             let [ih, hh, b_ih, b_hh] = lens.map(|len| vec![0.5; len]);
             let weights = LstmWeights::torch(&ih, &hh, Some((&b_ih, &b_hh)));
-            let error = Error::WrongLength { tensor, expected: right[which], found };
+            let error = Error::Weights(WeightsError::WrongLength { tensor, expected: right[which], found });
             for isa in isas() {
                 assert_eq!(Biased::with_isa(&weights, isa).unwrap_err(), error);
             }
@@ -57,7 +57,9 @@ fn a_weight_that_is_not_finite_is_named_with_its_index() {
                 let [ih, hh, b_ih, b_hh] = &tensors;
                 let error = Biased::with_isa(&LstmWeights::torch(ih, hh, Some((b_ih, b_hh))), Isa::Scalar).unwrap_err();
                 // Not `assert_eq`: NaN does not equal itself.
-                let Error::NonFinite { tensor: found, index, value } = error else { panic!("{error:?}") };
+                let Error::Weights(WeightsError::NonFinite { tensor: found, index, value }) = error else {
+                    panic!("{error:?}")
+                };
                 assert_eq!((found, index), (tensor, at));
                 assert!(value == bad || (value.is_nan() && bad.is_nan()));
                 text_has(error, &[&format!("{tensor}[{at}]"), &bad.to_string(), "expected a finite number"]);
@@ -71,12 +73,15 @@ fn a_bias_is_given_exactly_when_the_cell_has_one() {
     let (ih, hh, b) = ([0.5; IH], [0.5; HH], [0.5; B]);
     let (with, without) = (LstmWeights::torch(&ih, &hh, Some((&b, &b))), LstmWeights::torch(&ih, &hh, None));
     for isa in isas() {
-        assert_eq!(Biased::with_isa(&without, isa).unwrap_err(), Error::MissingBias);
-        assert_eq!(Plain::with_isa(&with, isa).unwrap_err(), Error::UnexpectedBias);
+        assert_eq!(Biased::with_isa(&without, isa).unwrap_err(), WeightsError::MissingBias.into());
+        assert_eq!(Plain::with_isa(&with, isa).unwrap_err(), WeightsError::UnexpectedBias.into());
         assert!(Biased::with_isa(&with, isa).is_ok() && Plain::with_isa(&without, isa).is_ok());
     }
-    text_has(Error::MissingBias, &["no bias was given", "expected one", "`bias = false`", "`LstmConfig::bias(false)`"]);
-    text_has(Error::UnexpectedBias, &["was given", "expected none"]);
+    text_has(
+        WeightsError::MissingBias,
+        &["no bias was given", "expected one", "`bias = false`", "`LstmConfig::bias(false)`"],
+    );
+    text_has(WeightsError::UnexpectedBias, &["was given", "expected none"]);
 }
 
 #[test]
@@ -84,7 +89,8 @@ fn two_finite_biases_that_sum_up_to_infinity_are_named() {
     let (ih, hh, mut b) = ([0.5; IH], [0.5; HH], [1e38; B]);
     assert!(Biased::new(&LstmWeights::torch(&ih, &hh, Some((&b, &b)))).is_ok());
     b[7] = 2e38;
-    let expected = |tensor, index| Error::BeyondRange { tensor, index, value: f32::INFINITY, dtype: "f32" };
+    let expected =
+        |tensor, index| WeightsError::BeyondRange { tensor, index, value: f32::INFINITY, dtype: "f32" }.into();
     let error = Biased::new(&LstmWeights::torch(&ih, &hh, Some((&b, &b)))).unwrap_err();
     assert_eq!(error, expected("bias_ih + bias_hh", 7));
     text_has(error, &["`bias_ih + bias_hh[7]` is inf", "within the range of f32"]);

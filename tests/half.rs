@@ -3,7 +3,7 @@
 //! costs, what does not fit, and arithmetic in f16.
 
 use lstm_kernels::lstm::Input;
-use lstm_kernels::{Dtype, Error, Isa, Lstm, LstmConfig, LstmWeights, lstm_cell};
+use lstm_kernels::{Dtype, Error, Isa, Lstm, LstmConfig, LstmWeights, WeightsError, lstm_cell};
 use support::{AnyCell, GRID, MOST_H, Model, Oracle, Random, assert_same_bits, isas, steps};
 
 lstm_cell!(struct F16, in=2, hidden=3, dtype=f16);
@@ -63,14 +63,16 @@ fn a_weight_beyond_the_type_is_named_and_a_bias_is_not_stored_in_it() {
     assert!(F16::new(&LstmWeights::torch(&ih, &hh, Some((&bias, &bias)))).is_ok());
     ih[7] = -65520.0;
     let weights = LstmWeights::torch(&ih, &hh, Some((&bias, &bias)));
-    let expected = Error::BeyondRange { tensor: "weight_ih", index: 7, value: -65520.0, dtype: "f16" };
+    let expected =
+        Error::Weights(WeightsError::BeyondRange { tensor: "weight_ih", index: 7, value: -65520.0, dtype: "f16" });
     assert_eq!(F16::new(&weights).err(), Some(expected));
     assert_eq!(F16::new_boxed(&weights).err(), Some(expected));
     assert_eq!(expected.to_string(), "`weight_ih[7]` is -65520, expected a number within the range of f16");
     assert!(Bf16::new(&weights).is_ok());
     ih[7] = f32::MAX;
     let error = Bf16::new(&LstmWeights::torch(&ih, &hh, Some((&bias, &bias)))).err();
-    assert_eq!(error, Some(Error::BeyondRange { tensor: "weight_ih", index: 7, value: f32::MAX, dtype: "bf16" }));
+    let expected = WeightsError::BeyondRange { tensor: "weight_ih", index: 7, value: f32::MAX, dtype: "bf16" };
+    assert_eq!(error, Some(expected.into()));
 }
 
 #[test]
@@ -145,7 +147,10 @@ fn an_lstm_names_the_weight_that_its_type_cannot_hold() {
         Lstm::new(config, &[LstmWeights::torch(ih, &hh, Some((&bias, &bias))).with_projection(hr)]).map(|_| ())
     };
     assert_eq!(made(&ih, &hr), Ok(()));
-    let expected = |tensor, index, value| Err(Error::BeyondRange { tensor, index, value, dtype: "f16" });
+    let expected = |tensor, index, value| {
+        let error = WeightsError::BeyondRange { tensor, index, value, dtype: "f16" };
+        Err(Error::LayerWeights { layer: 0, reverse: false, error })
+    };
     assert_eq!(made(&ih, &[0.0, 0.0, 0.0, 1e5, 0.0, 0.0]), expected("weight_hr", 3, 1e5));
     ih[23] = -1e6;
     assert_eq!(made(&ih, &hr), expected("weight_ih", 23, -1e6));

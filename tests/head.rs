@@ -1,7 +1,7 @@
 //! The linear head behind a cell: close to f64, the same bits however it is called and on every instruction set, and
 //! typed errors.
 
-use lstm_kernels::{Error, Isa, Lstm, LstmConfig, LstmWeights, lstm_cell, reference};
+use lstm_kernels::{Error, Isa, Lstm, LstmConfig, LstmWeights, WeightsError, lstm_cell, reference};
 use support::{Random, assert_same_bits, cases, isas};
 
 /// Weights and biases of a cell and its head, as PyTorch initialises them.
@@ -174,25 +174,33 @@ fn what_is_wrong_with_a_head_is_named() {
     lstm_cell!(struct Without, in=1, hidden=4);
     let model = Model::random(1, 4, 2, &mut Random::new(1));
     let (lstm, weight, bias) = (model.lstm(), &model.weight[..], &model.bias[..]);
-    let with = |weights: LstmWeights<'_>| With::with_isa(&weights, Isa::Scalar).unwrap_err();
+    let with = |weights: LstmWeights<'_>| match With::with_isa(&weights, Isa::Scalar).unwrap_err() {
+        Error::Weights(error) => error,
+        other => panic!("{other:?}"),
+    };
 
-    assert_eq!(with(lstm), Error::MissingHead);
-    assert_eq!(Without::new(&model.weights()).unwrap_err(), Error::UnexpectedHead);
-    assert_eq!(Lstm::new(LstmConfig::new(1, 4), &[model.weights()]).unwrap_err(), Error::UnexpectedHead);
+    assert_eq!(with(lstm), WeightsError::MissingHead);
+    assert_eq!(Without::new(&model.weights()).unwrap_err(), WeightsError::UnexpectedHead.into());
+    let error = Error::LayerWeights { layer: 0, reverse: false, error: WeightsError::UnexpectedHead };
+    assert_eq!(Lstm::new(LstmConfig::new(1, 4), &[model.weights()]).unwrap_err(), error);
     for len in [0, 7] {
-        let error = Error::WrongLength { tensor: "linear.weight", expected: 8, found: len };
+        let error = WeightsError::WrongLength { tensor: "linear.weight", expected: 8, found: len };
         assert_eq!(with(lstm.with_head(&weight[..len], Some(bias))), error);
     }
-    let error = Error::WrongLength { tensor: "linear.bias", expected: 2, found: 1 };
+    let error = WeightsError::WrongLength { tensor: "linear.bias", expected: 2, found: 1 };
     assert_eq!(with(lstm.with_head(weight, Some(&bias[..1]))), error);
     let mut infinite = weight.to_vec();
     infinite[5] = f32::INFINITY;
-    let error = Error::NonFinite { tensor: "linear.weight", index: 5, value: f32::INFINITY };
+    let error = WeightsError::NonFinite { tensor: "linear.weight", index: 5, value: f32::INFINITY };
     assert_eq!(with(lstm.with_head(&infinite, Some(bias))), error);
-    assert!(matches!(with(lstm.with_head(weight, Some(&[0.0, f32::NAN]))), Error::NonFinite { index: 1, .. }));
+    assert!(matches!(with(lstm.with_head(weight, Some(&[0.0, f32::NAN]))), WeightsError::NonFinite { index: 1, .. }));
     // The cell's own weights are still checked.
-    assert_eq!(with(LstmWeights::torch(&[0.0; 16], &[0.0; 64], None).with_head(weight, None)), Error::MissingBias);
-    for (error, words) in [(Error::MissingHead, "expected one"), (Error::UnexpectedHead, "expected none")] {
+    assert_eq!(
+        with(LstmWeights::torch(&[0.0; 16], &[0.0; 64], None).with_head(weight, None)),
+        WeightsError::MissingBias
+    );
+    for (error, words) in [(WeightsError::MissingHead, "expected one"), (WeightsError::UnexpectedHead, "expected none")]
+    {
         assert!(error.to_string().contains(words), "{error}");
     }
 }

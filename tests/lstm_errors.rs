@@ -1,14 +1,14 @@
 //! What a caller of the sequence driver can get wrong, and what is said about it; and inputs that want to do harm.
 
 use lstm_kernels::lstm::{Input, Workspace};
-use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights};
+use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights, WeightsError};
 use support::{LstmCase, LstmModel, Random, assert_same_bits, isas};
 
 const HUGE: usize = usize::MAX / 2 + 1;
 
 #[track_caller]
-fn text_has(error: Error, words: &[&str]) {
-    let text = error.to_string();
+fn text_has(error: impl Into<Error>, words: &[&str]) {
+    let text = error.into().to_string();
     for word in words {
         assert!(text.contains(word), "`{text}` does not say `{word}`");
     }
@@ -22,6 +22,11 @@ fn refused(config: LstmConfig, weights: &[LstmWeights<'_>]) -> Error {
         assert_eq!(format!("{other:?}"), format!("{error:?}"), "{isa}");
     }
     error
+}
+
+/// What is said of the first layer's weights.
+fn first(error: WeightsError) -> Error {
+    Error::LayerWeights { layer: 0, reverse: false, error }
 }
 
 /// Two layers, three inputs, five units; a call of four time steps and two sequences.
@@ -84,7 +89,7 @@ fn another_number_of_weights_than_layers_times_directions_is_refused() {
     assert_eq!(refused(largest, &[]), Error::WrongLayers { expected: 1 << 21, found: 0 });
     let vast = LstmConfig::new(1 << 20, 1 << 20).bias(false);
     let error = refused(vast, &[LstmWeights::torch(&[0.0], &[0.0], None)]);
-    assert_eq!(error, Error::WrongLength { tensor: "weight_ih", expected: 1 << 42, found: 1 });
+    assert_eq!(error, first(WeightsError::WrongLength { tensor: "weight_ih", expected: 1 << 42, found: 1 }));
 }
 
 #[test]
@@ -94,6 +99,8 @@ fn every_tensor_of_every_layer_is_checked_for_its_length_and_for_numbers() {
     for cell in 0..4 {
         // A second layer reads both directions' projected h.
         let input = if cell < 2 { 3 } else { 4 };
+        let of_cell = |error| Error::LayerWeights { layer: cell / 2, reverse: cell % 2 == 1, error };
+        let place = ["layer 0: ", "layer 0, reverse direction: ", "layer 1: ", "layer 1, reverse direction: "][cell];
         let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr"];
         for (which, tensor) in names.into_iter().enumerate() {
             let good = |cell: usize| {
@@ -113,13 +120,13 @@ fn every_tensor_of_every_layer_is_checked_for_its_length_and_for_numbers() {
 
             tensors[cell][which][expected - 1] = f32::INFINITY;
             let error = build(&tensors).unwrap_err();
-            assert_eq!(error, Error::NonFinite { tensor, index: expected - 1, value: f32::INFINITY }, "cell {cell}");
-            text_has(error, &[tensor, "inf", "expected a finite number"]);
+            assert_eq!(error, of_cell(WeightsError::NonFinite { tensor, index: expected - 1, value: f32::INFINITY }));
+            text_has(error, &[place, tensor, "inf", "expected a finite number"]);
 
             tensors[cell][which].pop();
             let error = build(&tensors).unwrap_err();
-            assert_eq!(error, Error::WrongLength { tensor, expected, found: expected - 1 }, "cell {cell}");
-            text_has(error, &[tensor, &expected.to_string(), &(expected - 1).to_string()]);
+            assert_eq!(error, of_cell(WeightsError::WrongLength { tensor, expected, found: expected - 1 }));
+            text_has(error, &[place, tensor, &expected.to_string(), &(expected - 1).to_string()]);
         }
     }
 }
@@ -130,12 +137,12 @@ fn bias_and_projection_are_given_exactly_when_the_options_say_so() {
     let plain = LstmWeights::torch(&ih, &hh, None);
     let biased = LstmWeights::torch(&ih, &hh, Some((&b, &b)));
     let config = LstmConfig::new(3, 5);
-    assert_eq!(refused(config, &[plain]), Error::MissingBias);
-    assert_eq!(refused(config.bias(false), &[biased]), Error::UnexpectedBias);
-    assert_eq!(refused(config.proj_size(2), &[biased]), Error::MissingProjection);
-    assert_eq!(refused(config, &[biased.with_projection(&hr)]), Error::UnexpectedProjection);
-    text_has(Error::MissingProjection, &["no `weight_hr`", "expected one"]);
-    text_has(Error::UnexpectedProjection, &["a `weight_hr`", "expected none"]);
+    assert_eq!(refused(config, &[plain]), first(WeightsError::MissingBias));
+    assert_eq!(refused(config.bias(false), &[biased]), first(WeightsError::UnexpectedBias));
+    assert_eq!(refused(config.proj_size(2), &[biased]), first(WeightsError::MissingProjection));
+    assert_eq!(refused(config, &[biased.with_projection(&hr)]), first(WeightsError::UnexpectedProjection));
+    text_has(WeightsError::MissingProjection, &["no `weight_hr`", "expected one"]);
+    text_has(WeightsError::UnexpectedProjection, &["a `weight_hr`", "expected none"]);
     assert_eq!(LstmWeights::onnx(&ih, &hh, None, Some(&b)).map(|_| ()), Err(Error::Peephole));
     text_has(Error::Peephole, &["peepholes (`P`)", "expected an LSTM without"]);
     let missing = Isa::ALL.iter().copied().find(|isa| !isa.is_available()).expect("no CPU has both AVX and NEON");
@@ -225,7 +232,7 @@ fn lengths_that_do_not_fit_are_refused() {
     let lstm = case.model.lstm(Isa::Scalar);
     let error = |lengths: &[usize]| lstm.forward(case.input().lengths(lengths), None).unwrap_err();
     for lengths in [&[][..], &[4], &[4, 4, 4]] {
-        let expected = Error::WrongLength { tensor: "lengths", expected: 2, found: lengths.len() };
+        let expected = Error::WrongLengths { expected: 2, found: lengths.len() };
         assert_eq!(error(lengths), expected);
         text_has(expected, &["lengths", &lengths.len().to_string(), "expected 2"]);
     }
@@ -351,7 +358,7 @@ fn a_dynamic_cell_refuses_slices_that_do_not_belong_together_and_changes_nothing
     }
     assert!(LstmCellDyn::with_isa(0, 5, &model.weights()[0], Isa::Scalar).is_err());
     let error = LstmCellDyn::with_isa(3, 6, &model.weights()[0], Isa::Scalar).map(|_| ()).unwrap_err();
-    assert_eq!(error, Error::WrongLength { tensor: "weight_ih", expected: 72, found: 60 });
+    assert_eq!(error, WeightsError::WrongLength { tensor: "weight_ih", expected: 72, found: 60 }.into());
 }
 
 #[test]

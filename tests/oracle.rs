@@ -2,7 +2,7 @@
 //! against the oracle.
 
 use lstm_kernels::lstm::Input;
-use lstm_kernels::{Error, LstmConfig, LstmWeights, reference};
+use lstm_kernels::{Error, LstmConfig, LstmWeights, WeightsError, reference};
 use support::{Close, Goldens, assert_within};
 
 /// Twelve digits, absolute.
@@ -86,7 +86,7 @@ fn pytorch_in_float64_agrees_to_twelve_digits() {
 #[test]
 fn the_oracle_refuses_what_a_cell_refuses() {
     let weights = LstmWeights::torch(&[0.0; 4], &[0.0; 3], None);
-    let error = Error::WrongLength { tensor: "weight_hh", expected: 4, found: 3 };
+    let error = WeightsError::WrongLength { tensor: "weight_hh", expected: 4, found: 3 }.into();
     assert_eq!(reference::Cell::new(&weights, 1, 1).unwrap_err(), error);
 }
 
@@ -159,7 +159,8 @@ fn the_oracle_of_sequences_refuses_what_the_driver_refuses() {
     let config = LstmConfig::new(1, 1).bias(false);
     let of = |config, weights: &[LstmWeights<'_>]| reference::Lstm::new(config, weights).map(|_| ()).unwrap_err();
     assert_eq!(of(config, &[]), Error::WrongLayers { expected: 1, found: 0 });
-    assert_eq!(of(config.bias(true), &[weights]), Error::MissingBias);
+    let missing = Error::LayerWeights { layer: 0, reverse: false, error: WeightsError::MissingBias };
+    assert_eq!(of(config.bias(true), &[weights]), missing);
     assert!(matches!(of(config.num_layers(0), &[weights]), Error::InvalidOption { option: "num_layers", .. }));
     let lstm = reference::Lstm::new(config, &[weights]).unwrap();
     let error = lstm.forward(Input::new(&[0.0; 2], &[2, 1]), Some((&[0.0; 2], &[0.0]))).unwrap_err();

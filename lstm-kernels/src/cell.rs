@@ -192,7 +192,7 @@ impl<
 
     fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
         weights.without_head().check::<E>(Self::SIZES, BIAS)?;
-        D::check(weights)
+        Ok(D::check(weights)?)
     }
 
     #[inline(always)]

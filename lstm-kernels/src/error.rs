@@ -4,53 +4,25 @@ use core::fmt;
 
 use crate::isa::{ISA_VARIABLE, Isa};
 
+mod weights;
+
+pub use weights::WeightsError;
+
 /// Everything that this crate can refuse.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// A tensor has another number of elements than the cell's sizes ask for.
-    WrongLength {
-        /// The tensor's name where it comes from: `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh`, `weight_hr` in
-        /// PyTorch, `kernel`, `recurrent_kernel`, `bias` in Keras, `W`, `R`, `B` in ONNX;
-        /// `linear.weight`, `linear.bias` of a head; `lengths` of an input, one for each sequence.
-        tensor: &'static str,
-        /// The number of elements that the cell's sizes ask for.
-        expected: usize,
-        /// The number of elements given.
-        found: usize,
+    /// A cell's weights are not what its sizes and options ask for.
+    Weights(WeightsError),
+    /// The same of one layer and direction of an LSTM.
+    LayerWeights {
+        /// The layer, from 0 on, as in PyTorch's `weight_ih_l0`.
+        layer: usize,
+        /// Whether it is the reverse direction of a bidirectional LSTM.
+        reverse: bool,
+        /// What is wrong with them.
+        error: WeightsError,
     },
-    /// A weight or bias is NaN or infinite.
-    NonFinite {
-        /// The tensor's name, as in [`WrongLength`](Self::WrongLength).
-        tensor: &'static str,
-        /// The element's index in the row-major tensor.
-        index: usize,
-        /// The element.
-        value: f32,
-    },
-    /// A weight is finite, but not when it is rounded to the type that the cell stores it as.
-    BeyondRange {
-        /// The tensor's name, as in [`WrongLength`](Self::WrongLength).
-        tensor: &'static str,
-        /// The element's index in the row-major tensor.
-        index: usize,
-        /// The element.
-        value: f32,
-        /// The type: `f16` or `bf16`; `f32` for the sum of the two biases of a unit.
-        dtype: &'static str,
-    },
-    /// The cell has a bias, the weights given have none.
-    MissingBias,
-    /// The cell was declared with `bias = false`, the weights given have a bias.
-    UnexpectedBias,
-    /// The layer has a `proj_size`, the weights given have no `weight_hr`.
-    MissingProjection,
-    /// The weights given have a `weight_hr`, the cell or layer has no `proj_size`.
-    UnexpectedProjection,
-    /// The cell has outputs (`out`), the weights given have no head.
-    MissingHead,
-    /// The weights given have a head, the cell or layer has no outputs.
-    UnexpectedHead,
     /// An ONNX model with the input `P`.
     Peephole,
     /// An option of the LSTM that has no meaning, or a size or a stream's batch that is not within 1 to 1,048,576.
@@ -91,6 +63,13 @@ pub enum Error {
         /// second one of states, `[num_layers, 1, h_size]`.
         expected: [usize; 3],
         /// The number of elements given.
+        found: usize,
+    },
+    /// The number of `lengths` is not that of the sequences in the batch.
+    WrongLengths {
+        /// The batch.
+        expected: usize,
+        /// The number of lengths given.
         found: usize,
     },
     /// A sequence's length is zero, or more than the input's time steps.
@@ -136,6 +115,12 @@ pub enum Error {
     },
 }
 
+impl From<WeightsError> for Error {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(error)
+    }
+}
+
 impl Error {
     /// [`LengthMismatch`](Self::LengthMismatch), unless the two lengths are the same.
     pub(crate) fn unless_same_length(a: (&'static str, usize), b: (&'static str, usize)) -> Result<(), Self> {
@@ -146,29 +131,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::WrongLength { tensor, expected, found } => {
-                write!(f, "`{tensor}` has {found} elements, expected {expected}")
+            Self::Weights(ref error) => error.fmt(f),
+            Self::LayerWeights { layer, reverse, ref error } => {
+                write!(f, "layer {layer}{}: {error}", if reverse { ", reverse direction" } else { "" })
             }
-            Self::NonFinite { tensor, index, value } => {
-                write!(f, "`{tensor}[{index}]` is {value}, expected a finite number")
-            }
-            Self::BeyondRange { tensor, index, value, dtype } => {
-                write!(f, "`{tensor}[{index}]` is {value}, expected a number within the range of {dtype}")
-            }
-            Self::MissingBias => f.write_str(
-                "no bias was given, expected one (to go without: `bias = false` in `lstm_cell!`, `LstmConfig::bias(false)`)",
-            ),
-            Self::UnexpectedBias => {
-                f.write_str("a bias was given, expected none: the cell or layer has `bias = false`")
-            }
-            Self::MissingProjection => f.write_str("no `weight_hr` was given, expected one: there is a `proj_size`"),
-            Self::UnexpectedProjection => {
-                f.write_str("a `weight_hr` was given, expected none: there is no `proj_size`")
-            }
-            Self::MissingHead => {
-                f.write_str("no linear head was given, expected one (`LstmWeights::with_head`): the cell has an `out`")
-            }
-            Self::UnexpectedHead => f.write_str("a linear head was given, expected none: there is no `out`"),
             Self::Peephole => f.write_str("the model has peepholes (`P`), expected an LSTM without"),
             Self::InvalidOption { option, expected, found } => {
                 write!(f, "`{option}` is {found}, expected {expected}")
@@ -179,12 +145,18 @@ impl fmt::Display for Error {
             Self::WrongShape { tensor, expected, size, found, dimensions } => {
                 let shown = &found[..dimensions.min(found.len())];
                 let more = if dimensions > found.len() { " and more" } else { "" };
-                write!(f, "`{tensor}` has the shape {shown:?}{more}, expected {expected} with a last dimension of {size}")
+                write!(
+                    f,
+                    "`{tensor}` has the shape {shown:?}{more}, expected {expected} with a last dimension of {size}"
+                )
             }
             Self::WrongElements { tensor, expected, found } => {
                 write!(f, "`{tensor}` has {found} elements, expected {expected:?}")?;
                 let product = expected.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
                 product.map_or(Ok(()), |product| write!(f, " = {product}"))
+            }
+            Self::WrongLengths { expected, found } => {
+                write!(f, "{found} `lengths` were given, expected {expected}, one for each sequence")
             }
             Self::WrongSequenceLength { sequence, steps, found } => {
                 write!(f, "sequence {sequence} has length {found}, expected 1 to {steps}")

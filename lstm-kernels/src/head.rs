@@ -12,7 +12,7 @@
 //! the gates have it, would leave 15 of 16 lanes idle where there is one output.
 
 use crate::element::read_lines;
-use crate::error::Error;
+use crate::error::WeightsError;
 use crate::layout::{self, Line};
 use crate::simd::{Section, Simd, Split, Vector};
 use crate::weights::LstmWeights;
@@ -26,7 +26,7 @@ pub unsafe trait Head: Sized {
     const ZERO: Self;
 
     /// Whether the weights have what the head asks for.
-    fn check(weights: &LstmWeights<'_>) -> Result<(), Error>;
+    fn check(weights: &LstmWeights<'_>) -> Result<(), WeightsError>;
 
     /// Writes checked weights to their places, which were zero.
     fn pack(&mut self, weights: &LstmWeights<'_>);
@@ -36,7 +36,7 @@ pub unsafe trait Head: Sized {
 unsafe impl Head for () {
     const ZERO: Self = ();
 
-    fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
+    fn check(weights: &LstmWeights<'_>) -> Result<(), WeightsError> {
         weights.check_head(None)
     }
 
@@ -57,7 +57,7 @@ unsafe impl<const H: usize, const OUT: usize, const LEN: usize> Head for Linear<
         Self { lines: [Line::ZERO; LEN] }
     };
 
-    fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
+    fn check(weights: &LstmWeights<'_>) -> Result<(), WeightsError> {
         weights.check_head(Some((H, OUT)))
     }
 

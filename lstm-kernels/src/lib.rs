@@ -90,7 +90,7 @@ mod state;
 pub mod state_dict;
 mod weights;
 
-pub use error::{Error, Excerpt};
+pub use error::{Error, Excerpt, WeightsError};
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
 pub use lstm::{Dtype, Lstm, LstmCellDyn, LstmConfig};

@@ -1,7 +1,7 @@
 //! Views of a model's tensors as PyTorch, Keras or ONNX has them, the checks on them, and packing.
 
 use crate::element::Element;
-use crate::error::Error;
+use crate::error::{Error, WeightsError};
 use crate::layout::{GATES, Line, place, place_in_head, place_of_bias, place_of_head_bias, scale};
 
 /// The weights of one LSTM cell, or of one layer and direction of an LSTM: a view, checked when a cell is made
@@ -182,16 +182,16 @@ impl<'a> LstmWeights<'a> {
     }
 
     /// Checks every length, then every value, to be stored as `E`. There must be no head.
-    pub(crate) fn check<E: Element>(&self, sizes: Sizes, has_bias: bool) -> Result<(), Error> {
+    pub(crate) fn check<E: Element>(&self, sizes: Sizes, has_bias: bool) -> Result<(), WeightsError> {
         self.check_head(None)?;
         match (has_bias, self.bias) {
-            (true, None) => return Err(Error::MissingBias),
-            (false, Some(_)) => return Err(Error::UnexpectedBias),
+            (true, None) => return Err(WeightsError::MissingBias),
+            (false, Some(_)) => return Err(WeightsError::UnexpectedBias),
             _ => {}
         }
         match (sizes.proj, self.weight_hr) {
-            (Some(_), None) => return Err(Error::MissingProjection),
-            (None, Some(_)) => return Err(Error::UnexpectedProjection),
+            (Some(_), None) => return Err(WeightsError::MissingProjection),
+            (None, Some(_)) => return Err(WeightsError::UnexpectedProjection),
             _ => {}
         }
         let (names, rows) = (self.source.names(), GATES * sizes.hidden);
@@ -219,25 +219,25 @@ impl<'a> LstmWeights<'a> {
             if !sum.is_finite() {
                 let tensor = if self.source == Source::Onnx { "Wb + Rb" } else { "bias_ih + bias_hh" };
                 let index = self.source.gate(gate) * sizes.hidden + unit;
-                return Err(Error::BeyondRange { tensor, index, value: sum, dtype: "f32" });
+                return Err(WeightsError::BeyondRange { tensor, index, value: sum, dtype: "f32" });
             }
         }
         // The bias is f32 for every element.
         let stored = [tensors[0], tensors[1], tensors[4]];
         for (tensor, values, _) in stored {
             if let Some(index) = values.iter().position(|&value| !E::holds(value)) {
-                return Err(Error::BeyondRange { tensor, index, value: values[index], dtype: E::NAME });
+                return Err(WeightsError::BeyondRange { tensor, index, value: values[index], dtype: E::NAME });
             }
         }
         Ok(())
     }
 
     /// Checks the head alone: for `(hidden, outputs)`, or that there is none.
-    pub(crate) fn check_head(&self, sizes: Option<(usize, usize)>) -> Result<(), Error> {
+    pub(crate) fn check_head(&self, sizes: Option<(usize, usize)>) -> Result<(), WeightsError> {
         match (sizes, self.head) {
             (None, None) => Ok(()),
-            (None, Some(_)) => Err(Error::UnexpectedHead),
-            (Some(_), None) => Err(Error::MissingHead),
+            (None, Some(_)) => Err(WeightsError::UnexpectedHead),
+            (Some(_), None) => Err(WeightsError::MissingHead),
             (Some((hidden, outputs)), Some((weight, bias))) => check_tensors(&[
                 ("linear.weight", weight, outputs * hidden),
                 ("linear.bias", bias.unwrap_or_default(), if bias.is_some() { outputs } else { 0 }),
@@ -307,15 +307,15 @@ impl<'a> LstmWeights<'a> {
 }
 
 /// Checks every length, then every value.
-fn check_tensors(tensors: &[(&'static str, &[f32], usize)]) -> Result<(), Error> {
+fn check_tensors(tensors: &[(&'static str, &[f32], usize)]) -> Result<(), WeightsError> {
     for &(tensor, values, expected) in tensors {
         if values.len() != expected {
-            return Err(Error::WrongLength { tensor, expected, found: values.len() });
+            return Err(WeightsError::WrongLength { tensor, expected, found: values.len() });
         }
     }
     for &(tensor, values, _) in tensors {
         if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NonFinite { tensor, index, value: values[index] });
+            return Err(WeightsError::NonFinite { tensor, index, value: values[index] });
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Files that are whole but hold something else than an LSTM: the error names the key, what was expected and found.
 
-use lstm_kernels::{Error, Lstm, LstmCellDyn, StateDict, StateDictError};
+use lstm_kernels::{Error, Lstm, LstmCellDyn, StateDict, StateDictError, WeightsError};
 use safetensors::tensor::Dtype;
 
 use crate::file::{Part, Parts, bytes, lstm};
@@ -98,7 +98,7 @@ fn a_stack_is_no_cell_and_a_cell_is_no_stack() {
     assert_eq!(wrong(&lstm("rnn.", 2, false)), "rnn.weight_ih_l1");
     assert_eq!(wrong(&lstm("rnn.", 1, true)), "rnn.weight_ih_l0_reverse");
     // A cell has no projection.
-    assert_eq!(refused(&lstm("rnn.", 1, false)), Err(StateDictError::Lstm(Error::UnexpectedProjection)));
+    assert_eq!(refused(&lstm("rnn.", 1, false)), Err(StateDictError::Lstm(WeightsError::UnexpectedProjection.into())));
 
     let cell = |suffix: &str| {
         let tensors = [("weight_ih", vec![8, 3]), ("weight_hh", vec![8, 2])];

@@ -41,7 +41,9 @@ impl LstmCellDyn {
     /// As [`Lstm::with_isa`].
     pub fn with_isa(input_size: usize, hidden_size: usize, weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
         let config = LstmConfig::new(input_size, hidden_size).bias(weights.has_bias());
-        Ok(Self(Lstm::with_isa(config, core::slice::from_ref(weights), isa)?))
+        let lstm = Lstm::with_isa(config, core::slice::from_ref(weights), isa);
+        // A cell has no layers to be named.
+        lstm.map(Self).map_err(|error| if let Error::LayerWeights { error, .. } = error { error.into() } else { error })
     }
 
     /// The instruction set that it runs on.

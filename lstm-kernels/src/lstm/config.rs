@@ -1,7 +1,9 @@
 //! The options of `torch.nn.LSTM`.
 
-use crate::error::Error;
-use crate::weights::{Sizes, check_size};
+use alloc::vec::Vec;
+
+use crate::error::{Error, WeightsError};
+use crate::weights::{LstmWeights, Sizes, check_size};
 
 /// What weights are stored as. Biases, states and sums are f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -126,7 +128,7 @@ impl LstmConfig {
         self.num_layers.saturating_mul(self.directions())
     }
 
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    fn check(&self) -> Result<(), Error> {
         let invalid = |option, expected, found| Err(Error::InvalidOption { option, expected, found });
         let sizes =
             [("input_size", self.input_size), ("hidden_size", self.hidden_size), ("num_layers", self.num_layers)];
@@ -138,6 +140,23 @@ impl LstmConfig {
             return invalid("dropout", "a probability, from 0 to 1", self.dropout);
         }
         Ok(())
+    }
+
+    /// Checks the options, makes something of each layer and direction's weights, and says where it failed.
+    pub(crate) fn each_cell<T>(
+        &self,
+        weights: &[LstmWeights<'_>],
+        make: impl Fn(&LstmWeights<'_>, Sizes) -> Result<T, WeightsError>,
+    ) -> Result<Vec<T>, Error> {
+        self.check()?;
+        if weights.len() != self.cells() {
+            return Err(Error::WrongLayers { expected: self.cells(), found: weights.len() });
+        }
+        let of_cell = |(cell, weights)| {
+            let (layer, reverse) = (cell / self.directions(), cell % self.directions() == 1);
+            make(weights, self.sizes(layer)).map_err(|error| Error::LayerWeights { layer, reverse, error })
+        };
+        weights.iter().enumerate().map(of_cell).collect()
     }
 
     /// The sizes of a layer, the same for its directions.

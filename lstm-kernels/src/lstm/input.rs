@@ -83,7 +83,7 @@ impl Extent {
         check_elements("input", input.data.len(), extent.dimensions(size))?;
         if let Some(lengths) = input.lengths {
             if lengths.len() != batch {
-                return Err(Error::WrongLength { tensor: "lengths", expected: batch, found: lengths.len() });
+                return Err(Error::WrongLengths { expected: batch, found: lengths.len() });
             }
             let wrong = |length: &usize| *length == 0 || *length > steps;
             if let Some(sequence) = lengths.iter().position(wrong) {

@@ -25,7 +25,7 @@ use half::{bf16, f16};
 use super::config::{Dtype, LstmConfig};
 use crate::dense::Dense;
 use crate::element::Element;
-use crate::error::Error;
+use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::recurrence::{self, OfGroup};
 use crate::kernel::sums::BLOCK;
@@ -92,7 +92,7 @@ impl Layer {
         sizes: Sizes,
         LstmConfig { bias, dtype, .. }: LstmConfig,
         token: Token,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, WeightsError> {
         Ok(match dtype {
             Dtype::F32 => Self::F32(Packed::new(weights, sizes, bias, token)?),
             Dtype::F16 => Self::F16(Packed::new(weights, sizes, bias, token)?),
@@ -119,7 +119,7 @@ impl Layer {
 }
 
 impl<E: Element> Packed<E> {
-    fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool, token: Token) -> Result<Self, Error> {
+    fn new(weights: &LstmWeights<'_>, sizes: Sizes, has_bias: bool, token: Token) -> Result<Self, WeightsError> {
         weights.check::<E>(sizes, has_bias)?;
         let lines = layout::lines(sizes.hidden);
         let mut bias = alloc::vec![Line::ZERO; lines];

@@ -96,14 +96,8 @@ impl Lstm {
     /// wrong length, a NaN or infinite weight or one beyond the `dtype`, a missing or unexpected bias or projection; an
     /// instruction set that this CPU lacks.
     pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
-        config.check()?;
         let token = Token::new(isa)?;
-        if weights.len() != config.cells() {
-            return Err(Error::WrongLayers { expected: config.cells(), found: weights.len() });
-        }
-        let sizes = |cell: usize| config.sizes(cell / config.directions());
-        let layer = |(cell, weights)| Layer::new(weights, sizes(cell), config, token);
-        let layers = weights.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
+        let layers = config.each_cell(weights, |weights, sizes| Layer::new(weights, sizes, config, token))?;
         Ok(Self { config, token, layers, threads: 1 })
     }
 

@@ -46,16 +46,11 @@ impl Lstm {
     /// # Errors
     /// What [`lstm::Lstm::new`](crate::lstm::Lstm::new) refuses, instruction sets aside.
     pub fn new(config: LstmConfig, weights: &[LstmWeights<'_>]) -> Result<Self, Error> {
-        config.check()?;
-        if weights.len() != config.cells() {
-            return Err(Error::WrongLayers { expected: config.cells(), found: weights.len() });
-        }
-        let cell = |(n, weights): (usize, &LstmWeights<'_>)| {
-            let sizes = config.sizes(n / config.directions());
+        let cells = config.each_cell(weights, |weights, sizes| {
             weights.check::<f32>(sizes, config.bias)?;
-            Cell::of_sizes(weights, sizes)
-        };
-        Ok(Self { config, cells: weights.iter().enumerate().map(cell).collect::<Result<_, _>>()? })
+            Ok(Cell::of_checked(weights, sizes))
+        })?;
+        Ok(Self { config, cells })
     }
 
     /// Runs a batch of sequences from `(h_0, c_0)`, or from zero: input and states as

@@ -62,17 +62,21 @@ impl Cell {
         let options = [("input", sizes.input), ("hidden", sizes.hidden), ("proj", sizes.output())];
         options.into_iter().try_for_each(|(option, size)| check_size(option, size))?;
         weights.check::<f32>(sizes, weights.has_bias())?;
+        Ok(Self::of_checked(weights, sizes))
+    }
+
+    fn of_checked(weights: &LstmWeights<'_>, sizes: Sizes) -> Self {
         let rows = (0..4).flat_map(|gate| (0..sizes.hidden).map(move |unit| (gate, unit)));
         let row =
             |(gate, unit)| (0..sizes.columns()).map(move |column| f64::from(weights.weight(sizes, gate, unit, column)));
         let bias =
             |(gate, unit)| weights.bias(sizes.hidden, gate, unit).map_or(0.0, |[ih, hh]| f64::from(ih) + f64::from(hh));
-        Ok(Self {
+        Self {
             sizes,
             weights: rows.clone().flat_map(row).collect(),
             bias: rows.map(bias).collect(),
             weight_hr: weights.weight_hr().iter().copied().map(f64::from).collect(),
-        })
+        }
     }
 
     /// One time step, in place. Shapes: x \[input\], h \[hidden\] (\[proj\] with a projection), c \[hidden\]; what is
