@@ -6,7 +6,7 @@ use std::{
 };
 
 use lstm_kernels::{Error, ISA_VARIABLE, Isa, LstmWeights, WeightsError, lstm_cell};
-use support::{REQUIRE_VARIABLE, isas};
+use support::{REQUIRE_VARIABLE, isas, text_has};
 
 lstm_cell!(struct Biased, in=3, hidden=5);
 lstm_cell!(struct Plain, in=3, hidden=5, bias=false);
@@ -17,13 +17,6 @@ const B: usize = 4 * 5;
 
 /// An instruction set that no CPU of this architecture has.
 const FOREIGN: Isa = if cfg!(target_arch = "aarch64") { Isa::V4 } else { Isa::Neon };
-
-fn text_has(error: impl Into<Error>, words: &[&str]) {
-    let text = error.into().to_string();
-    for word in words {
-        assert!(text.contains(word), "`{text}` does not say `{word}`");
-    }
-}
 
 #[test]
 fn a_tensor_of_the_wrong_length_is_named_with_both_lengths() {

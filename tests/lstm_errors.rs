@@ -2,17 +2,9 @@
 
 use lstm_kernels::lstm::{Input, Workspace};
 use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights, WeightsError};
-use support::{LstmCase, LstmModel, Random, assert_same_bits, isas};
+use support::{LstmCase, LstmModel, Random, assert_same_bits, isas, text_has};
 
 const HUGE: usize = usize::MAX / 2 + 1;
-
-#[track_caller]
-fn text_has(error: impl Into<Error>, words: &[&str]) {
-    let text = error.into().to_string();
-    for word in words {
-        assert!(text.contains(word), "`{text}` does not say `{word}`");
-    }
-}
 
 fn refused(config: LstmConfig, weights: &[LstmWeights<'_>]) -> Error {
     let error = Lstm::with_isa(config, weights, Isa::Scalar).map(|_| ()).unwrap_err();

@@ -131,8 +131,8 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Weights(ref error) => error.fmt(f),
-            Self::LayerWeights { layer, reverse, ref error } => {
+            Self::Weights(error) => write!(f, "{error}"),
+            Self::LayerWeights { layer, reverse, error } => {
                 write!(f, "layer {layer}{}: {error}", if reverse { ", reverse direction" } else { "" })
             }
             Self::Peephole => f.write_str("the model has peepholes (`P`), expected an LSTM without"),

@@ -115,11 +115,12 @@ impl<'a, E: Element> Panel<'a, E> {
     /// Adds the products to the first `count` rows of sums.
     #[inline(always)]
     fn add<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
-        let fours = if S::INTERLEAVE { count / 4 * 4 } else { 0 };
+        let mut done = 0;
         if const { S::INTERLEAVE } {
-            self.tiles::<S, 4>(simd, chains, sums, 0..fours);
+            done = count / 4 * 4;
+            self.tiles::<S, 4>(simd, chains, sums, 0..done);
         }
-        self.tiles::<S, 1>(simd, chains, sums, fours..count);
+        self.tiles::<S, 1>(simd, chains, sums, done..count);
     }
 
     /// [`add`](Self::add) for some rows, `T` at a time.

@@ -213,9 +213,10 @@ impl<'a> LstmWeights<'a> {
         ];
         check_tensors(&tensors)?;
         // Two finite biases may sum up to infinity.
-        for row in 0..if self.bias.is_some() { rows } else { 0 } {
+        for row in 0..rows {
             let (gate, unit) = (row / sizes.hidden, row % sizes.hidden);
-            let sum = self.bias(sizes.hidden, gate, unit).map_or(0.0, |[bias_ih, bias_hh]| bias_ih + bias_hh);
+            let Some([bias_ih, bias_hh]) = self.bias(sizes.hidden, gate, unit) else { break };
+            let sum = bias_ih + bias_hh;
             if !sum.is_finite() {
                 let tensor = if self.source == Source::Onnx { "Wb + Rb" } else { "bias_ih + bias_hh" };
                 let index = self.source.gate(gate) * sizes.hidden + unit;

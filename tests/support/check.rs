@@ -54,3 +54,12 @@ where
         assert!(fits, "{what}: element {n} is {found:e}, expected {expected:e}, off by {:e}", found - expected);
     }
 }
+
+/// Asserts that an error says each of these words.
+#[track_caller]
+pub fn text_has(error: impl Display, words: &[&str]) {
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "`{text}` does not say `{word}`");
+    }
+}

@@ -50,7 +50,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         }
         for (state, x) in states.iter_mut().zip(xs) {
             let step = Step { weights, x: [x], states: from_mut(state) };
-            // The function that `step` and `run` enter, but where it makes one stream wait less than several would.
+            // Not through `early`, by which streams in turn lose; else by the function that `step` and `run` enter, so
+            // that there is only one.
             if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } {
                 simd.enter(step);
             } else {

@@ -128,7 +128,7 @@ impl LstmConfig {
         self.num_layers.saturating_mul(self.directions())
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         let invalid = |option, expected, found| Err(Error::InvalidOption { option, expected, found });
         let sizes =
             [("input_size", self.input_size), ("hidden_size", self.hidden_size), ("num_layers", self.num_layers)];
@@ -142,13 +142,12 @@ impl LstmConfig {
         Ok(())
     }
 
-    /// Checks the options, makes something of each layer and direction's weights, and says where it failed.
+    /// Makes something of each layer and direction's weights, and says where that failed.
     pub(crate) fn each_cell<T>(
         &self,
         weights: &[LstmWeights<'_>],
         make: impl Fn(&LstmWeights<'_>, Sizes) -> Result<T, WeightsError>,
     ) -> Result<Vec<T>, Error> {
-        self.check()?;
         if weights.len() != self.cells() {
             return Err(Error::WrongLayers { expected: self.cells(), found: weights.len() });
         }

@@ -96,6 +96,7 @@ impl Lstm {
     /// wrong length, a NaN or infinite weight or one beyond the `dtype`, a missing or unexpected bias or projection; an
     /// instruction set that this CPU lacks.
     pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
+        config.check()?;
         let token = Token::new(isa)?;
         let layers = config.each_cell(weights, |weights, sizes| Layer::new(weights, sizes, config, token))?;
         Ok(Self { config, token, layers, threads: 1 })

@@ -46,6 +46,7 @@ impl Lstm {
     /// # Errors
     /// What [`lstm::Lstm::new`](crate::lstm::Lstm::new) refuses, instruction sets aside.
     pub fn new(config: LstmConfig, weights: &[LstmWeights<'_>]) -> Result<Self, Error> {
+        config.check()?;
         let cells = config.each_cell(weights, |weights, sizes| {
             weights.check::<f32>(sizes, config.bias)?;
             Ok(Cell::of_checked(weights, sizes))
