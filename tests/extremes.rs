@@ -1,6 +1,7 @@
 //! Inputs and weights at the ends of what f32 holds: saturated gates, subnormals, NaN, infinities, and silence.
 
-use lstm_kernels::Dtype;
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Dtype, Lstm, LstmConfig, LstmWeights, lstm_cell};
 use support::{AnyCell, Close, GRID, MOST_H, Model, Random, Shape, assert_same_bits, assert_within, isas, steps};
 
 /// Small enough to try every position of x, and every kind of tail.
@@ -338,6 +339,32 @@ fn an_empty_batch_and_an_empty_sequence_do_nothing() {
             states.set(0, &vec![0.5; shape.hidden], &vec![-0.5; shape.hidden]);
             assert_eq!(cell.run(&[], &mut *states, 0, &mut []), Ok(()));
             assert_eq!((states.h(0), states.c(0)), (&*vec![0.5; shape.hidden], &*vec![-0.5; shape.hidden]));
+        }
+    }
+}
+
+#[test]
+fn cells_fade_to_zero_below_two_to_the_minus_sixty_and_not_above() {
+    const H: usize = 5;
+    lstm_cell!(struct Cell, in=1, hidden=5);
+    // i shut, f and o open, g nothing.
+    let bias: Vec<f32> = (0..4 * H).map(|row| [-1e38, 1e38, 0.0, 1e38][row / H]).collect();
+    let (ih, hh, zero) = ([0.0; 4 * H], [0.0; 4 * H * H], [0.0; 4 * H]);
+    let weights = LstmWeights::torch(&ih, &hh, Some((&bias, &zero)));
+    let c = [2f32.powi(-59), -2f32.powi(-59), 2f32.powi(-61), -2f32.powi(-61), 2f32.powi(-126)];
+    for isa in isas() {
+        let mut state = CellState::new(&[0.0; H], &c);
+        Cell::with_isa(&weights, isa).unwrap().step(&[1.0], &mut state);
+        let lstm = Lstm::with_isa(LstmConfig::new(1, H), &[weights], isa).unwrap();
+        let found = lstm.forward(Input::new(&[1.0], &[1, 1]), Some((&[0.0; H], &c))).unwrap();
+        for (h, c_n) in [(&state.h()[..], &state.c()[..]), (&found.h_n.data, &found.c_n.data)] {
+            for tensor in [h, c_n] {
+                assert!(
+                    tensor[..2].iter().zip(&c).all(|(found, c)| (found / c - 1.0).abs() < 1e-5),
+                    "{isa}: {tensor:?}"
+                );
+                assert_eq!(tensor[2..], [0.0; 3], "{isa}");
+            }
         }
     }
 }

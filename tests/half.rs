@@ -188,3 +188,16 @@ fn inputs_beyond_f16_saturate_and_nan_reaches_h() {
     }
     assert!(cell.step(&[f32::NAN, 0.0], &mut state).iter().all(|h| h.is_nan()));
 }
+
+#[test]
+fn a_recurrent_weight_beyond_the_type_is_named() {
+    lstm_cell!(struct Half, in=2, hidden=3, dtype=f16, bias=false);
+    let (ih, mut hh) = ([0.1; 24], [0.1; 36]);
+    hh[35] = 1e5;
+    let expected = WeightsError::BeyondRange { tensor: "weight_hh", index: 35, value: 1e5, dtype: "f16" };
+    let weights = LstmWeights::torch(&ih, &hh, None);
+    assert_eq!(Half::new(&weights).err(), Some(expected.into()));
+    let config = LstmConfig::new(2, 3).bias(false).dtype(Dtype::F16);
+    let expected = Error::LayerWeights { layer: 0, reverse: false, error: expected };
+    assert_eq!(Lstm::new(config, &[weights]).err(), Some(expected));
+}

@@ -166,6 +166,57 @@ fn a_long_stream_of_a_large_layer_agrees_though_its_chunks_overlap() {
 }
 
 #[test]
+fn one_long_stream_that_ends_early_agrees() {
+    for config in [LstmConfig::new(16, 64), LstmConfig::new(20, 80).bidirectional(true)] {
+        for len in [1, 50, 97, 129] {
+            let mut case = LstmCase::random(config, [130, 1], false, true, len as u64);
+            case.lengths = Some(vec![len]);
+            case.x[len * config.input_size..].fill(f32::NAN);
+            check(&case);
+        }
+    }
+}
+
+#[test]
+fn one_long_stream_of_a_layer_that_cannot_overlap_agrees() {
+    for config in [
+        LstmConfig::new(17, 64),
+        LstmConfig::new(33, 64).bidirectional(true),
+        LstmConfig::new(16, 64).proj_size(16),
+        LstmConfig::new(16, 64).proj_size(63),
+        LstmConfig::new(16, 72),
+        LstmConfig::new(16, 68),
+        LstmConfig::new(14, 64),
+        LstmConfig::new(16, 64).dtype(Dtype::F16),
+        LstmConfig::new(16, 96).dtype(Dtype::Bf16),
+    ] {
+        check(&LstmCase::random(config, [130, 1], false, true, 1));
+    }
+}
+
+#[test]
+fn a_workspace_forgets_the_order_of_the_call_before() {
+    for (config, batch) in [
+        (LstmConfig::new(3, 5), 7),
+        (LstmConfig::new(3, 5).num_layers(2).bidirectional(true), 5),
+        (LstmConfig::new(13, 20), 2),
+    ] {
+        let mut sorted = LstmCase::random(config, [6, batch], false, true, 1);
+        sorted.lengths = Some((1..=batch).map(|n| n.min(6)).collect());
+        let plain = LstmCase { lengths: None, ..sorted.clone() };
+        for isa in isas() {
+            let (lstm, mut workspace) = (plain.model.lstm(isa), Workspace::new());
+            for case in [&sorted, &plain] {
+                let (mut h, mut c) = case.initial.clone().unwrap();
+                let mut output = vec![f32::NAN; 6 * batch * config.output_size()];
+                lstm.forward_into(case.input(), (&mut h, &mut c), &mut output, &mut workspace).unwrap();
+                assert_same(&[output, h, c], &case.forward(isa), &format!("{config:?} on {isa}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
     let small = GRID.iter().filter(|shape| shape.hidden <= 100);
     for (n, shape) in small.enumerate() {

@@ -70,3 +70,12 @@ fn a_cell_of_odd_surroundings_is_the_same() {
     let [y] = cell.step_out(&[1.0], &mut state);
     assert_eq!(y, 4.0 * state.h()[0]);
 }
+
+#[test]
+fn states_that_differ_are_not_equal() {
+    lstm_cell!(struct Cell, in=1, hidden=3);
+    let state = CellState::new(&[0.5; 3], &[-1.0; 3]);
+    assert_eq!(state, state.clone());
+    assert_ne!(state, CellState::new(&[0.5; 3], &[-1.0, -1.0, 2.0]));
+    assert_ne!(state, CellState::new(&[0.5, 0.5, 0.0], &[-1.0; 3]));
+}
