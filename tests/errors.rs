@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     process::{Command, Output},
 };
 
@@ -82,14 +83,13 @@ fn two_finite_biases_that_sum_up_to_infinity_are_named() {
     let (ih, hh, mut b) = ([0.5; IH], [0.5; HH], [1e38; B]);
     assert!(Biased::new(&LstmWeights::torch(&ih, &hh, Some((&b, &b)))).is_ok());
     b[7] = 2e38;
-    let expected =
-        |tensor, index| WeightsError::BeyondRange { tensor, index, value: f32::INFINITY, dtype: "f32" }.into();
+    let expected = |tensors| WeightsError::BiasSum { tensors, index: 7, values: [2e38, 2e38] }.into();
     let error = Biased::new(&LstmWeights::torch(&ih, &hh, Some((&b, &b)))).unwrap_err();
-    assert_eq!(error, expected("bias_ih + bias_hh", 7));
-    text_has(error, &["`bias_ih + bias_hh[7]` is inf", "within the range of f32"]);
+    assert_eq!(error, expected(["bias_ih", "bias_hh"]));
+    text_has(error, &["`bias_ih[7]` + `bias_hh[7]` is 2e38 + 2e38", "within the range of f32"]);
     // ONNX has both in one tensor, gates i, o, f, c; element 7 is a unit's o there.
     let error = Biased::new(&LstmWeights::onnx(&ih, &hh, Some(&[b, b].concat()), None).unwrap()).unwrap_err();
-    assert_eq!(error, expected("Wb + Rb", 7));
+    assert_eq!(error, expected(["Wb", "Rb"]));
 }
 
 #[test]
@@ -137,6 +137,7 @@ fn the_name_of_an_instruction_set_reads_back_and_another_text_does_not() {
     for &isa in Isa::ALL {
         assert_eq!(isa.name().parse(), Ok(isa));
         assert_eq!(isa.to_string(), isa.name());
+        assert_eq!(isa.name().to_uppercase().parse(), Ok(isa));
     }
     for text in ["", "v5", "avx2", "scalar ", "v3,v4"] {
         let error = text.parse::<Isa>().unwrap_err();
@@ -144,8 +145,12 @@ fn the_name_of_an_instruction_set_reads_back_and_another_text_does_not() {
         text_has(error, &[&format!("`{text}`"), "expected one of", "scalar", "v3", "v4", "neon"]);
     }
     // Cut between two characters: ä is the 16th byte and the 17th.
-    text_has("fifteen letters\u{e4}".parse::<Isa>().unwrap_err(), &["`fifteen letters`"]);
+    text_has("fifteen letters\u{e4}".parse::<Isa>().unwrap_err(), &["`fifteen letters...`"]);
     text_has("sixteen letters!".parse::<Isa>().unwrap_err(), &["`sixteen letters!`"]);
+    match "seventeen letters".parse::<Isa>() {
+        Err(Error::UnknownIsa { found }) => assert_eq!(found.as_str(), "seventeen letter"),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// Not a test of its own: what the tests below run in a child process, whose environment they choose.
@@ -159,7 +164,7 @@ fn child_prints_what_new_gives() {
 }
 
 /// Runs one test of this program in a child process with one environment variable set.
-fn child(test: &str, variable: &str, value: &str) -> Output {
+fn child(test: &str, variable: &str, value: impl AsRef<OsStr>) -> Output {
     let program = env::current_exe().expect("the path of this program");
     // Under an emulator the program cannot be started directly.
     let runner = env::var("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER").ok();
@@ -178,7 +183,7 @@ fn child(test: &str, variable: &str, value: &str) -> Output {
     command.output().expect("the child process runs")
 }
 
-fn new_with_variable(value: &str) -> String {
+fn new_with_variable(value: impl AsRef<OsStr>) -> String {
     let output = child("child_prints_what_new_gives", ISA_VARIABLE, value);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
@@ -212,6 +217,14 @@ fn the_environment_variable_never_falls_back_silently() {
         let text = new_with_variable(unknown);
         assert!(text.contains(&format!("UnknownIsa {{ found: {unknown:?} }}")), "`{unknown}`: {text}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let text = new_with_variable(OsStr::from_bytes(b"v3\xff"));
+    assert!(text.contains("new gave Err(UnknownIsa"), "{text}");
 }
 
 /// The other child: fails if a required instruction set is missing.

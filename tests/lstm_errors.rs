@@ -1,7 +1,7 @@
 //! What a caller of the sequence driver can get wrong, and what is said about it; and inputs that want to do harm.
 
 use lstm_kernels::lstm::{Input, Workspace};
-use lstm_kernels::{Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights, WeightsError};
+use lstm_kernels::{Dtype, Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights, WeightsError};
 use support::{LstmCase, LstmModel, Random, assert_same_bits, isas, text_has};
 
 const HUGE: usize = usize::MAX / 2 + 1;
@@ -73,7 +73,7 @@ fn another_number_of_weights_than_layers_times_directions_is_refused() {
         for found in [0, expected - 1, expected + 1].into_iter().filter(|&found| found != expected) {
             let error = refused(config, &weights[..found]);
             assert_eq!(error, Error::WrongLayers { expected, found });
-            text_has(error, &[&format!("weights of {found}"), &format!("expected {expected}")]);
+            text_has(error, &[&format!("`weights` has {found}"), &format!("expected {expected}")]);
         }
     }
     // The largest options ask for more weights than there are: no attempt is made to hold them.
@@ -304,6 +304,9 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     let other = LstmModel::random(LstmConfig::new(3, 5).num_layers(3), &mut Random::new(1), 1.0).lstm(Isa::Scalar);
     assert_eq!(other.advance(&mut stream, case.input(), &mut output), Err(Error::ForeignStream));
     assert_eq!(other.stream_states(&stream), Err(Error::ForeignStream));
+    assert_eq!(other.stream_states_into(&stream, (&mut [], &mut [])), Err(Error::ForeignStream));
+    assert_eq!(other.stream_reserve(&mut stream, 4), Err(Error::ForeignStream));
+    assert_eq!(other.stream_reset(&mut stream, None), Err(Error::ForeignStream));
     text_has(Error::ForeignStream, &["stream", "other options"]);
 
     let mut refused = |input: Input<'_>, len: usize| lstm.advance(&mut stream, input, &mut output[..len]).unwrap_err();
@@ -318,12 +321,28 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     let expected = Error::WrongElements { tensor: "output", expected: [4, 2, 5], found: 39 };
     assert_eq!(refused(case.input(), 39), expected);
 
+    let expected = |tensor, found| Error::WrongElements { tensor, expected: [2, 2, 5], found };
+    let states = |h, c| lstm.stream_states_into(&stream, (&mut [9.0; 30][..h], &mut [9.0; 30][..c]));
+    assert_eq!((states(19, 20), states(20, 21)), (Err(expected("h", 19)), Err(expected("c", 21))));
+    let mut reset = |h, c| lstm.stream_reset(&mut stream, Some((&[9.0; 30][..h], &[9.0; 30][..c])));
+    assert_eq!((reset(19, 20), reset(20, 21)), (Err(expected("h_0", 19)), Err(expected("c_0", 21))));
+
     // After all that, the stream is still at its start.
     assert_eq!(output, [9.0; 40]);
     let (h, c) = lstm.stream_states(&stream).unwrap();
     assert_eq!((&h[..], &c[..]), case.initial().unwrap());
     lstm.advance(&mut stream, case.input(), &mut output).unwrap();
     assert_same_bits(&output, &case.forward(Isa::Scalar)[0], "a stream after refused calls");
+
+    // And again, from the same states and from none.
+    lstm.stream_reset(&mut stream, case.initial()).unwrap();
+    lstm.advance(&mut stream, case.input(), &mut output).unwrap();
+    assert_same_bits(&output, &case.forward(Isa::Scalar)[0], "a stream that begins anew");
+    lstm.stream_reset(&mut stream, None).unwrap();
+    assert_eq!(lstm.stream_states(&stream).unwrap(), (vec![0.0; 20], vec![0.0; 20]));
+    lstm.advance(&mut stream, case.input(), &mut output).unwrap();
+    let from_zero = lstm.forward(case.input(), None).unwrap().output.data;
+    assert_same_bits(&output, &from_zero, "a stream that begins anew from zero");
 }
 
 #[test]
@@ -397,5 +416,76 @@ fn states_that_are_not_finite_or_huge_do_not_panic_and_give_the_same_bits_everyw
                 assert_same_bits(found, expected, format_args!("{bad} on {isa}"));
             }
         }
+    }
+}
+
+#[test]
+fn a_cell_without_x_and_h_refuses_a_c() {
+    let model = LstmModel::random(LstmConfig::new(3, 5), &mut Random::new(1), 1.0);
+    let cell = LstmCellDyn::with_isa(3, 5, &model.weights()[0], Isa::Scalar).unwrap();
+    for (x, h, c, tensor) in [(0, 0, 5, "x"), (0, 5, 0, "x"), (3, 0, 0, "h")] {
+        let error = cell.step(&vec![0.5; x], &mut vec![0.5; h], &mut vec![0.5; c], &mut Workspace::new()).unwrap_err();
+        assert!(matches!(error, Error::WrongElements { tensor: found, .. } if found == tensor), "{error:?}");
+    }
+}
+
+#[test]
+fn options_are_checked_before_the_instruction_set() {
+    let missing = Isa::ALL.iter().copied().find(|isa| !isa.is_available()).expect("no CPU has both AVX and NEON");
+    let error = Lstm::with_isa(LstmConfig::new(3, 0), &[], missing).map(|_| ()).unwrap_err();
+    assert!(matches!(error, Error::InvalidOption { option: "hidden_size", .. }), "{error:?}");
+}
+
+#[test]
+fn a_shape_of_four_dimensions_is_shown_whole() {
+    let case = LstmCase::random(LstmConfig::new(3, 5), [4, 2], false, false, 1);
+    let error = |shape: &[usize]| case.model.lstm(Isa::Scalar).forward(Input::new(&case.x, shape), None).unwrap_err();
+    text_has(error(&[1, 4, 2, 3]), &["has the shape [1, 4, 2, 3], expected"]);
+    text_has(error(&[1, 1, 4, 2, 3]), &["has the shape [1, 1, 4, 2] and more, expected"]);
+}
+
+#[test]
+fn a_stream_is_foreign_to_every_lstm_with_another_option() {
+    let config = LstmConfig::new(3, 5).num_layers(2);
+    let lstm = |config| LstmModel::random(config, &mut Random::new(1), 1.0).lstm(Isa::Scalar);
+    let mut stream = lstm(config).stream(2, None).unwrap();
+    for other in [
+        LstmConfig::new(3, 4).num_layers(2),
+        LstmConfig::new(4, 5).num_layers(2),
+        config.num_layers(1),
+        config.bias(false),
+        config.batch_first(true),
+        config.dropout(0.5),
+        config.proj_size(4),
+        config.dtype(Dtype::F16),
+    ] {
+        let (x, mut out) = (vec![0.5; 2 * other.input_size], vec![0.0; 2 * other.output_size()]);
+        let shape = if other.batch_first { [2, 1, other.input_size] } else { [1, 2, other.input_size] };
+        let (lstm, input) = (lstm(other), Input::new(&x, &shape));
+        assert_eq!(lstm.advance(&mut stream, input, &mut out), Err(Error::ForeignStream), "{other:?}");
+        assert_eq!(lstm.stream_states(&stream), Err(Error::ForeignStream), "{other:?}");
+    }
+}
+
+#[test]
+fn lengths_of_one_sequence_without_batch_are_checked_too() {
+    let lstm = LstmModel::random(LstmConfig::new(3, 5), &mut Random::new(1), 1.0).lstm(Isa::Scalar);
+    let (x, shape) = ([0.5; 12], [4, 3]);
+    let error = |lengths: &[usize]| lstm.forward(Input::new(&x, &shape).lengths(lengths), None).map(drop).unwrap_err();
+    assert_eq!(error(&[]), Error::WrongLengths { expected: 1, found: 0 });
+    assert_eq!(error(&[2, 2]), Error::WrongLengths { expected: 1, found: 2 });
+    for found in [0, 5] {
+        assert_eq!(error(&[found]), Error::WrongSequenceLength { sequence: 0, steps: 4, found });
+    }
+}
+
+#[test]
+fn a_workspace_for_nothing_can_be_made_and_grows() {
+    let case = LstmCase::random(LstmConfig::new(3, 5), [4, 2], false, false, 1);
+    let lstm = case.model.lstm(Isa::Scalar);
+    for (steps, batch) in [(0, 0), (0, 2), (4, 0)] {
+        let [mut output, mut h, mut c] = [vec![9.0; 40], vec![0.0; 10], vec![0.0; 10]];
+        lstm.forward_into(case.input(), (&mut h, &mut c), &mut output, &mut lstm.workspace(steps, batch)).unwrap();
+        assert_same_bits(&output, &case.forward(Isa::Scalar)[0], format_args!("({steps}, {batch})"));
     }
 }

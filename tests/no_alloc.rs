@@ -190,6 +190,28 @@ fn advance_allocates_nothing_unless_a_piece_is_longer_than_all_before() {
 }
 
 #[test]
+fn a_stream_with_room_allocates_nothing_from_its_first_piece_on() {
+    for (hidden, batch) in [(9, 5), (9, 1), (64, 1)] {
+        let case = LstmCase::random(LstmConfig::new(16, hidden).num_layers(2), [7, batch], false, true, 1);
+        let (mut output, mut h, mut c) = (vec![0.0; 7 * batch * hidden], vec![0.0; 2 * batch * hidden], vec![]);
+        c.resize(h.len(), 0.0);
+        for isa in isas() {
+            let lstm = case.model.lstm(isa);
+            let mut stream = lstm.stream(batch, None).expect("a batch");
+            lstm.stream_reserve(&mut stream, 7).expect("its own stream");
+            let mut advance = |steps: usize| {
+                let (x, output) = (&case.x[..steps * batch * 16], &mut output[..steps * batch * hidden]);
+                lstm.advance(&mut stream, Input::new(x, &[steps, batch, 16]), output).expect("right shapes");
+                lstm.stream_states_into(&stream, (&mut h, &mut c)).expect("right lengths");
+                let initial = (steps == 3).then(|| case.initial().expect("states"));
+                lstm.stream_reset(&mut stream, initial).expect("its own states");
+            };
+            assert_eq!([7, 1, 3, 7].map(|steps| calls(|| advance(steps))), [0; 4], "({hidden}, {batch}) on {isa}");
+        }
+    }
+}
+
+#[test]
 fn a_dynamic_cell_allocates_nothing_once_the_workspace_has_seen_its_batch() {
     let model = LstmModel::random(LstmConfig::new(13, 20), &mut Random::new(1), 1.0);
     let (x, mut h, mut c) = ([0.5; 6 * 13], [0.0; 6 * 20], [0.0; 6 * 20]);
@@ -202,6 +224,24 @@ fn a_dynamic_cell_allocates_nothing_once_the_workspace_has_seen_its_batch() {
         };
         assert!(step(6) > 0, "an empty workspace must make room");
         assert_eq!([6, 1, 5, 6].map(step), [0; 4], "{isa}");
+    }
+}
+
+#[test]
+fn a_dynamic_cell_allocates_nothing_in_a_workspace_of_its_own() {
+    for hidden in [20, 21, 64, 70] {
+        let model = LstmModel::random(LstmConfig::new(13, hidden), &mut Random::new(1), 1.0);
+        let (x, mut h, mut c) = ([0.5; 6 * 13], vec![0.0; 6 * hidden], vec![0.0; 6 * hidden]);
+        for isa in isas() {
+            let cell = LstmCellDyn::with_isa(13, hidden, &model.weights()[0], isa).expect("good weights");
+            assert_eq!((cell.input_size(), cell.hidden_size()), (13, hidden));
+            let mut workspace = cell.workspace(6);
+            let mut step = |batch: usize| {
+                let (x, h, c) = (&x[..batch * 13], &mut h[..batch * hidden], &mut c[..batch * hidden]);
+                calls(|| cell.step(x, h, c, &mut workspace).expect("right shapes"))
+            };
+            assert_eq!([6, 1, 5, 2, 6].map(&mut step), [0; 5], "{hidden} units on {isa}");
+        }
     }
 }
 

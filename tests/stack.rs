@@ -3,7 +3,7 @@
 #![deny(warnings)]
 
 use lstm_kernels::lstm::Input;
-use lstm_kernels::{Error, Layer, Lstm, LstmConfig, lstm_cell};
+use lstm_kernels::{Error, Layer, Lstm, LstmConfig, LstmWeights, lstm_cell};
 use support::{Close, LstmModel, Random, assert_same_bits, assert_within, isas};
 
 lstm_cell!(struct First, in=10, hidden=20);
@@ -113,6 +113,24 @@ fn a_wrong_number_of_outputs_is_refused_and_no_state_changes() {
     assert_eq!(stack.run(&[[1.0; 10]; 2], &mut state, &mut out), Err(error));
     assert_eq!((state, out), (start, [[9.0; 20]; 3]));
     assert_eq!(error.to_string(), "`seq` has 2 elements and `out` has 3, expected the same number");
+}
+
+#[test]
+fn layers_that_take_turns_refuse_a_wrong_number_of_outputs_too() {
+    lstm_cell!(struct Small, in=2, hidden=9, bias=false);
+    lstm_cell!(struct Last, in=9, hidden=9, bias=false);
+    let (ih, hh) = ([0.1; 36 * 2], [0.1; 36 * 9]);
+    let stack = (
+        Small::new(&LstmWeights::torch(&ih, &hh, None)).unwrap(),
+        Last::new(&LstmWeights::torch(&hh, &hh, None)).unwrap(),
+    );
+    let start = (SmallState::new(&[0.5; 9], &[-1.0; 9]), LastState::new(&[0.25; 9], &[2.0; 9]));
+    for (inputs, outputs) in [(2, 3), (3, 2), (0, 1)] {
+        let (mut state, mut out) = (start, vec![[9.0; 9]; outputs]);
+        let error = Error::LengthMismatch { what: ("seq", "out"), left: inputs, right: outputs };
+        assert_eq!(stack.run(&vec![[1.0; 2]; inputs], &mut state, &mut out), Err(error));
+        assert_eq!((state, out), (start, vec![[9.0; 9]; outputs]));
+    }
 }
 
 fn run<L: Layer<Input = [f32; 10], Output = [f32; 20]>>(layer: &L, seq: &[[f32; 10]]) -> Vec<[f32; 20]> {

@@ -4,6 +4,8 @@
 
 mod outputs;
 
+use core::fmt;
+
 use crate::element::{Element, read_lines};
 use crate::error::Error;
 use crate::head::Head;
@@ -22,7 +24,7 @@ pub use crate::head::Linear;
 /// `E` what a weight is stored as; `I` inputs; `H` units, `HP` of them with padding; `LAST` lines in the last group,
 /// `LINES` in a column, `LEN` in all columns; `BIAS`
 /// whether the weights must have a bias; `D` what stands behind the LSTM, `()` or a [`Linear`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[repr(C, align(64))]
 pub struct Cell<
     E: Element,
@@ -40,6 +42,33 @@ pub struct Cell<
     head: D,
     choice: Choice,
 }
+
+/// A struct made by `lstm_cell!`, around a [`Cell`].
+pub trait Wraps {
+    /// That cell.
+    type Cell;
+}
+
+/// A cell on the heap, as `new_boxed` of a struct made by [`lstm_cell!`](crate::lstm_cell) returns it: the [`Cell`] that
+/// the struct wraps, with the same methods.
+///
+/// ```
+/// use lstm_kernels::{Boxed, LstmWeights, lstm_cell};
+/// lstm_cell!(pub struct Large, in=64, hidden=64, bias=false);
+///
+/// struct Plugin {
+///     model: Boxed<Large>,
+///     state: LargeState,
+/// }
+///
+/// let (w_ih, w_hh) = ([0.01; 256 * 64], [0.01; 256 * 64]);
+/// let model = Large::new_boxed(&LstmWeights::torch(&w_ih, &w_hh, None))?;
+/// let mut plugin = Plugin { model, state: Large::zero_state() };
+/// plugin.model.step(&[0.5; 64], &mut plugin.state);
+/// # Ok::<(), lstm_kernels::Error>(())
+/// ```
+#[cfg(feature = "alloc")]
+pub type Boxed<C> = alloc::boxed::Box<<C as Wraps>::Cell>;
 
 impl<
     E: Element,
@@ -190,6 +219,15 @@ impl<
         Ok(())
     }
 
+    /// What `Debug` says: sizes, not weights.
+    #[doc(hidden)]
+    pub fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dtype = format_args!("{}", E::NAME);
+        let mut cell = f.debug_struct(name);
+        cell.field("input", &I).field("hidden", &H).field("dtype", &dtype).field("isa", &self.isa());
+        cell.finish_non_exhaustive()
+    }
+
     fn check(weights: &LstmWeights<'_>) -> Result<(), Error> {
         weights.without_head().check::<E>(Self::SIZES, BIAS)?;
         Ok(D::check(weights)?)
@@ -212,5 +250,22 @@ impl<
         let () = Self::CONSISTENT;
         let (bias, columns) = (read_lines::<f32, LINES, A>(bias), read_lines::<E, LEN, B>(columns));
         Self { bias, columns, head, choice: Choice::Fastest }
+    }
+}
+
+impl<
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const LINES: usize,
+    const LEN: usize,
+    const BIAS: bool,
+    D: Head,
+> fmt::Debug for Cell<E, I, H, HP, LAST, LINES, LEN, BIAS, D>
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe("Cell", f)
     }
 }

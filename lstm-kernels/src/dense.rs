@@ -9,7 +9,7 @@ use crate::product::{Rows, Sums, add};
 use crate::simd::Simd;
 
 /// Packed weights.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Dense<E: Element> {
     outputs: usize,
     columns: Vec<E::Line>,

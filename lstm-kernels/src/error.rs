@@ -140,7 +140,7 @@ impl fmt::Display for Error {
                 write!(f, "`{option}` is {found}, expected {expected}")
             }
             Self::WrongLayers { expected, found } => {
-                write!(f, "weights of {found} layers and directions were given, expected {expected}")
+                write!(f, "`weights` has {found} elements, expected {expected}: `num_layers` times the directions")
             }
             Self::WrongShape { tensor, expected, size, found, dimensions } => {
                 let shown = &found[..dimensions.min(found.len())];
@@ -196,33 +196,35 @@ fn list(f: &mut fmt::Formatter<'_>, isas: impl Iterator<Item = Isa>) -> fmt::Res
 
 impl core::error::Error for Error {}
 
-/// The first 16 bytes of a text, at most, without a heap.
+/// The first 16 bytes of a text, at most, without a heap; then `...`, if there were more.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Excerpt {
     bytes: [u8; 16],
     len: usize,
+    more: bool,
 }
 
 impl Excerpt {
     pub(crate) fn new(text: &str) -> Self {
         let (mut bytes, len) = ([0; 16], text.floor_char_boundary(16));
         bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
-        Self { bytes, len }
+        Self { bytes, len, more: len < text.len() }
     }
 
-    fn text(&self) -> &str {
+    /// The bytes kept.
+    pub fn as_str(&self) -> &str {
         str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.text())
+        write!(f, "{}{}", self.as_str(), if self.more { "..." } else { "" })
     }
 }
 
 impl fmt::Debug for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.text(), f)
+        write!(f, "{:?}{}", self.as_str(), if self.more { "..." } else { "" })
     }
 }

@@ -11,7 +11,7 @@ use crate::simd::Scalar;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{self, V3, V4, V4F16};
 
-/// The name of the environment variable that restricts [`Isa::detect`] (feature `std`).
+/// The name of the environment variable that sets what [`Isa::detect`] chooses (feature `std`).
 pub const ISA_VARIABLE: &str = "LSTM_KERNELS_ISA";
 
 /// An instruction set that a kernel may use.
@@ -28,8 +28,9 @@ pub const ISA_VARIABLE: &str = "LSTM_KERNELS_ISA";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
-    /// Portable Rust without intrinsics. Where the target has no fused multiply-add, one is computed in f64 with
-    /// the same result.
+    /// Portable Rust without intrinsics. With `std`, AArch64 and x86-64 programs compiled with `+fma` use the fused
+    /// multiply-add that the CPU has; elsewhere one is computed in f64 with the same result, several times slower
+    /// than a multiplication and an addition (and slower still where f64 has no hardware).
     Scalar,
     /// x86-64-v3: AVX2, FMA and F16C.
     V3,
@@ -47,7 +48,7 @@ impl Isa {
     /// All that this version knows: for each architecture from the least to the most that it asks of a CPU.
     pub const ALL: &'static [Self] = &[Self::Scalar, Self::V3, Self::V4, Self::V4F16, Self::Neon];
 
-    /// The name that `Display` prints and `FromStr` and `LSTM_KERNELS_ISA` read.
+    /// The name that `Display` prints and that `FromStr` and `LSTM_KERNELS_ISA` read, in upper or lower case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -74,7 +75,7 @@ impl Isa {
     ///
     /// # Errors
     /// [`Error::UnknownIsa`] if the variable holds another text, [`Error::IsaUnavailable`] if it names one that
-    /// this CPU lacks: it never falls back silently.
+    /// this CPU lacks: it never falls back silently. (An empty variable is another text.)
     pub fn detect() -> Result<Self, Error> {
         #[cfg(feature = "std")]
         if let Some(name) = std::env::var_os(ISA_VARIABLE) {

@@ -23,7 +23,7 @@
 //! # What to use
 //! - [`lstm_cell!`] makes a struct for one size. Its `step` advances one stream by one sample, `step_batch` many
 //!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and
-//!   its weights baked in: `lstm_cell!(in=1, hidden=16, out=1, weights="amp.safetensors")`.
+//!   its weights baked in: `lstm_cell!(in=1, hidden=16, out=1, weights="amp.safetensors", prefix="lstm")`.
 //! - [`Layer`] stacks cells: a pair of them is a layer too.
 //! - [`LstmWeights`] views the tensors of PyTorch, Keras or ONNX.
 //! - `Lstm` (feature `alloc`) is `torch.nn.LSTM` with sizes known at run time: layers, directions, projection, batches,
@@ -41,9 +41,12 @@
 //! - **Accuracy**: within 1e-6 of an f64 LSTM over 512 steps, on weights U(-1/sqrt(H), 1/sqrt(H)) and inputs N(0, 1)
 //!   (2e-6 where there are more than 8 times as many inputs as units, 8e-6 with 4,000 times as many: such sums are
 //!   large); [`activation`] gives the errors of sigmoid and tanh.
-//! - **Real time**: `step`, `step_batch` and `run` never allocate, lock, call the system or panic, and take the same
-//!   time for silence as for noise: |c| below 2^-60 is flushed to zero, as part of the definition. A state or
-//!   input that holds infinity or NaN gives what IEEE 754 says, no panic; a c beyond 1e38 may overflow.
+//! - **Real time**: `step`, `step_batch` and `run` of a cell never allocate, lock, call the system or panic, and take
+//!   the same time for silence as for noise: |c| below 2^-60 is flushed to zero, as part of the definition. A state or
+//!   input that holds infinity or NaN gives what IEEE 754 says, no panic; a c beyond 1e38 may overflow. (`Lstm` and
+//!   `LstmCellDyn` do not allocate either, once their workspace or stream has room.)
+//! - **The CPU's modes** are left alone. Rounding must be to nearest; with flush-to-zero and denormals-are-zero on, as
+//!   many audio hosts have them, the bits are the same, unless weights or states that you set are subnormal.
 //! - `cell` is `Send + Sync`; share one between threads, give each stream its state.
 //!
 //! # A debug build
@@ -52,7 +55,7 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4`, `v4f16` or `neon`), which
-//! restricts detection; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and needs
+//! sets what detection chooses; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and needs
 //! no heap (but for `x86_64-unknown-none` and `-uefi` the compiler fails on `pulp`). Off by default: `bake` reads
 //! weights at compile time, in the macro alone; `safetensors` reads weights from a PyTorch `state_dict` (see the
 //! modules `from_pytorch` and `state_dict`), and brings a JSON parser and serde; `ndarray` gives `Lstm` a method for
@@ -90,6 +93,8 @@ mod state;
 pub mod state_dict;
 mod weights;
 
+#[cfg(feature = "alloc")]
+pub use cell::Boxed;
 pub use error::{Error, Excerpt, WeightsError};
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
@@ -109,10 +114,7 @@ macro_rules! lstm_cell {
 /// What the code that [`lstm_cell!`] emits needs. Not for users, may change at any time.
 #[doc(hidden)]
 pub mod __private {
-    #[cfg(feature = "alloc")]
-    pub use alloc::boxed::Box;
     pub use core::clone::Clone;
-    pub use core::fmt::Debug;
     pub use core::primitive::f32;
     pub use half::{bf16, f16};
     pub use lstm_macros::lstm_cell_impl;

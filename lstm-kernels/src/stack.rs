@@ -46,7 +46,25 @@ const SMALL: usize = 4 * 18;
 /// What takes a row at each time step, keeps its state with the caller, and gives a row: a cell, or layers of cells.
 ///
 /// `step` and `run` never allocate, lock, call the system or panic, and give the same bits as the cells called one
-/// after the other. An example: [`stack`](self).
+/// after the other. An example: [`stack`](self). A cell with `out` gives h here; its outputs are those of
+/// `stack.1.step_out(stack.0.step(x, &mut state.0), &mut state.1)`.
+///
+/// A reference to a layer and a `Box` of one are layers, and one can be chosen at run time:
+/// ```
+/// use lstm_kernels::{Layer, LstmWeights, State, lstm_cell};
+/// lstm_cell!(struct Precise, in=1, hidden=16, bias=false);
+/// lstm_cell!(struct Compact, in=1, hidden=16, bias=false, dtype=f16);
+///
+/// type Model = dyn Layer<Input = [f32; 1], Output = [f32; 16], State = State<16, 16>>;
+/// # let little_memory = true;
+/// let (w_ih, w_hh) = ([0.1; 64], [0.1; 64 * 16]);
+/// let weights = LstmWeights::torch(&w_ih, &w_hh, None);
+/// let model: Box<Model> =
+///     if little_memory { Box::new(Compact::new(&weights)?) } else { Box::new(Precise::new(&weights)?) };
+/// let h = model.step(&[0.5], &mut State::zero())[0];
+/// # assert!(h > 0.0);
+/// # Ok::<(), lstm_kernels::Error>(())
+/// ```
 pub trait Layer {
     /// One time step's input: `[f32; I]`.
     type Input;
@@ -56,10 +74,14 @@ pub trait Layer {
     type State;
 
     /// The state at the start of a sequence: all h and c are 0.
-    fn zero_state() -> Self::State;
+    fn zero_state() -> Self::State
+    where
+        Self: Sized;
 
     /// The last output: the last layer's h.
-    fn output(state: &Self::State) -> &Self::Output;
+    fn output(state: &Self::State) -> &Self::Output
+    where
+        Self: Sized;
 
     /// One time step: takes x and the state, leaves the new state and returns the output.
     fn step<'s>(&self, x: &Self::Input, state: &'s mut Self::State) -> &'s Self::Output;
@@ -145,29 +167,39 @@ impl<A: Layer, B: Layer<Input = A::Output>> Layer for (A, B) {
     }
 }
 
-/// A large cell, made by `new_boxed`.
-#[cfg(feature = "alloc")]
-impl<L: Layer> Layer for alloc::boxed::Box<L> {
-    type Input = L::Input;
-    type Output = L::Output;
-    type State = L::State;
+/// What holds a layer is one.
+macro_rules! pointers {
+    ($($(#[$cfg:meta])* $pointer:ty),*) => { $(
+        $(#[$cfg])*
+        impl<L: Layer> Layer for $pointer {
+            type Input = L::Input;
+            type Output = L::Output;
+            type State = L::State;
 
-    fn zero_state() -> Self::State {
-        L::zero_state()
-    }
+            fn zero_state() -> Self::State {
+                L::zero_state()
+            }
 
-    #[inline]
-    fn output(state: &Self::State) -> &Self::Output {
-        L::output(state)
-    }
+            #[inline]
+            fn output(state: &Self::State) -> &Self::Output {
+                L::output(state)
+            }
 
-    #[inline]
-    fn step<'s>(&self, x: &Self::Input, state: &'s mut Self::State) -> &'s Self::Output {
-        L::step(self, x, state)
-    }
+            #[inline]
+            fn step<'s>(&self, x: &Self::Input, state: &'s mut Self::State) -> &'s Self::Output {
+                L::step(self, x, state)
+            }
 
-    #[inline]
-    fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
-        L::run(self, seq, state, out)
-    }
+            #[inline]
+            fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
+                L::run(self, seq, state, out)
+            }
+        }
+    )* };
 }
+
+pointers!(
+    &L,
+    #[cfg(feature = "alloc")]
+    alloc::boxed::Box<L>
+);

@@ -87,7 +87,8 @@ impl<'a> LstmWeights<'a> {
 
     /// The tensors of a `keras.layers.LSTM`, as its `get_weights()` gives them: `kernel` \[I, 4H\],
     /// `recurrent_kernel` \[H, 4H\] and, unless it was made with `use_bias=False`, `bias` \[4H\]; gates i, f, c, o
-    /// (Keras' c is PyTorch's g).
+    /// (Keras' c is PyTorch's g). Of the layer's options only the defaults are this network: `activation="tanh"`,
+    /// `recurrent_activation="sigmoid"` (not the `hard_sigmoid` of old versions) and `go_backwards=False`.
     ///
     /// ```
     /// # use lstm_kernels::LstmWeights;
@@ -116,6 +117,10 @@ impl<'a> LstmWeights<'a> {
 
     /// One direction of an ONNX `LSTM` operator's tensors: `W` \[4H, I\], `R` \[4H, H\], `B` \[8H\] (Wb, then Rb),
     /// gates i, o, f, c (ONNX' c is PyTorch's g). Direction d of `W`, `R` and `B` is their d-th equal part.
+    ///
+    /// Of the node's attributes only the defaults are this network: sigmoid, tanh and tanh as `activations`, no `clip`,
+    /// `input_forget=0`. `layout=1` is `LstmConfig::batch_first`; with `direction="reverse"`
+    /// the sequence is yours to reverse.
     ///
     /// # Errors
     /// [`Error::Peephole`] if there is an input `P`: peepholes are another network, which PyTorch does not have.
@@ -216,11 +221,10 @@ impl<'a> LstmWeights<'a> {
         for row in 0..rows {
             let (gate, unit) = (row / sizes.hidden, row % sizes.hidden);
             let Some([bias_ih, bias_hh]) = self.bias(sizes.hidden, gate, unit) else { break };
-            let sum = bias_ih + bias_hh;
-            if !sum.is_finite() {
-                let tensor = if self.source == Source::Onnx { "Wb + Rb" } else { "bias_ih + bias_hh" };
+            if !(bias_ih + bias_hh).is_finite() {
+                let tensors = if self.source == Source::Onnx { ["Wb", "Rb"] } else { ["bias_ih", "bias_hh"] };
                 let index = self.source.gate(gate) * sizes.hidden + unit;
-                return Err(WeightsError::BeyondRange { tensor, index, value: sum, dtype: "f32" });
+                return Err(WeightsError::BiasSum { tensors, index, values: [bias_ih, bias_hh] });
             }
         }
         // The bias is f32 for every element.

@@ -48,7 +48,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     quote! {
         #(#attributes)*
         #[doc = #about]
-        #[derive(#library::__private::Clone, #library::__private::Debug)]
+        #[derive(#library::__private::Clone)]
         #[allow(dead_code)]
         #visibility struct #name {
             inner: #inner,
@@ -106,7 +106,8 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             }
 
             /// One time step of each of `xs.len()` independent streams: the same bits as that many `step`s, in less
-            /// time or the same. No allocation, no lock, no system call, no panic.
+            /// time or the same. No allocation, no lock, no system call, no panic; more than 256 KiB of weights take
+            /// some 60 KiB of stack.
             ///
             /// # Errors
             /// `LengthMismatch` if there are not as many inputs as states; no state has changed then.
@@ -137,19 +138,34 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             #(#outputs)*
         }
 
+        #(#cfg)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl ::core::fmt::Debug for #name {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                self.inner.describe(::core::stringify!(#name), f)
+            }
+        }
+
+        #(#cfg)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #library::cell::Wraps for #name {
+            type Cell = #inner;
+        }
+
         #library::__if_alloc! {
             #(#cfg)*
             #[automatically_derived]
             #[allow(dead_code, deprecated)]
             impl #name {
-                /// `new` on the heap: for cells too large for a thread's stack, which this never touches. The box
-                /// holds the library's cell, with the same methods.
+                /// `new` on the heap: for cells too large for a thread's stack, which this never touches.
                 ///
                 /// # Errors
                 /// As `new`.
                 pub fn new_boxed(
                     weights: &#weights,
-                ) -> ::core::result::Result<#library::__private::Box<#inner>, #error> {
+                ) -> ::core::result::Result<#library::Boxed<Self>, #error> {
                     <#inner>::new_boxed(weights)
                 }
 
@@ -160,7 +176,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
                 pub fn with_isa_boxed(
                     weights: &#weights,
                     isa: #isa,
-                ) -> ::core::result::Result<#library::__private::Box<#inner>, #error> {
+                ) -> ::core::result::Result<#library::Boxed<Self>, #error> {
                     <#inner>::with_isa_boxed(weights, isa)
                 }
             }

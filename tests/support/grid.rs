@@ -1,6 +1,6 @@
 //! The grid of cells, each made by `lstm_cell!`.
 
-use lstm_kernels::{Dtype, Error, Isa, LstmWeights, layout};
+use lstm_kernels::{Boxed, Dtype, Error, Isa, LstmWeights};
 
 use crate::erased::{AnyCell, erase};
 
@@ -64,18 +64,8 @@ macro_rules! grid {
         )*
         $(
             mod $large {
-                use super::layout::{F32, last_group, lines, padded, tensor_lines};
                 lstm_kernels::lstm_cell!(pub struct Cell, in=$large_input, hidden=$large_hidden);
-                pub type Inner = lstm_kernels::cell::Cell<
-                    f32,
-                    $large_input,
-                    $large_hidden,
-                    { padded($large_hidden) },
-                    { last_group(F32, $large_hidden) },
-                    { lines($large_hidden) },
-                    { tensor_lines(F32, $large_input, $large_hidden) },
-                    true,
-                >;
+                pub type Inner = <Cell as lstm_kernels::cell::Wraps>::Cell;
                 super::erase!(Inner, $large_input, $large_hidden);
             }
         )*
@@ -98,7 +88,7 @@ macro_rules! grid {
                 dtype: Dtype::F32,
                 // In two steps: a 2 MiB cell never passes through a test thread's stack of 2 MiB.
                 make: |weights, isa| {
-                    let cell: Box<$large::Inner> = $large::Cell::with_isa_boxed(weights, isa)?;
+                    let cell: Boxed<$large::Cell> = $large::Cell::with_isa_boxed(weights, isa)?;
                     Ok(cell)
                 },
             },)*

@@ -34,8 +34,17 @@ pub enum WeightsError {
         index: usize,
         /// The element.
         value: f32,
-        /// The type: `f16` or `bf16`; `f32` for the sum of the two biases of a unit.
+        /// The type: `f16` or `bf16`.
         dtype: &'static str,
+    },
+    /// The two biases of a gate and unit are finite, but not their sum, which is what is stored.
+    BiasSum {
+        /// Their names: `bias_ih` and `bias_hh` in PyTorch, `Wb` and `Rb` (the halves of `B`) in ONNX.
+        tensors: [&'static str; 2],
+        /// The index in either.
+        index: usize,
+        /// The two.
+        values: [f32; 2],
     },
     /// The cell has a bias, the weights given have none.
     MissingBias,
@@ -63,6 +72,9 @@ impl fmt::Display for WeightsError {
             Self::BeyondRange { tensor, index, value, dtype } => {
                 write!(f, "`{tensor}[{index}]` is {value}, expected a number within the range of {dtype}")
             }
+            Self::BiasSum { tensors: [a, b], index, values: [x, y] } => {
+                write!(f, "`{a}[{index}]` + `{b}[{index}]` is {x:e} + {y:e}, expected a sum within the range of f32")
+            }
             Self::MissingBias => f.write_str(
                 "no bias was given, expected one (to go without: `bias = false` in `lstm_cell!`, `LstmConfig::bias(false)`)",
             ),
@@ -76,7 +88,7 @@ impl fmt::Display for WeightsError {
             Self::MissingHead => {
                 f.write_str("no linear head was given, expected one (`LstmWeights::with_head`): the cell has an `out`")
             }
-            Self::UnexpectedHead => f.write_str("a linear head was given, expected none: there is no `out`"),
+            Self::UnexpectedHead => f.write_str("a linear head was given, expected none: the cell has no `out`, an `Lstm` takes no head"),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::error::Error;
 
 /// What [`Lstm::forward_array`] returns, each array in PyTorch's shape and in standard layout.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Arrays<D: Dimension> {
     /// As [`Output::output`](super::Output::output).
     pub output: Array<f32, D>,

@@ -10,14 +10,13 @@ use crate::weights::LstmWeights;
 /// known when you compile, [`lstm_cell!`](crate::lstm_cell) is faster.
 ///
 /// ```
-/// use lstm_kernels::lstm::Workspace;
 /// use lstm_kernels::{LstmCellDyn, LstmWeights};
 ///
 /// let (w_ih, w_hh, b) = ([0.1; 80 * 10], [0.1; 80 * 20], [0.0; 80]);
 /// let cell = LstmCellDyn::new(10, 20, &LstmWeights::torch(&w_ih, &w_hh, Some((&b, &b))))?;
 ///
 /// // torch: h, c = cell(x, (h, c)), for a batch of three
-/// let (mut h, mut c, mut workspace) = ([0.0; 3 * 20], [0.0; 3 * 20], Workspace::new());
+/// let (mut h, mut c, mut workspace) = ([0.0; 3 * 20], [0.0; 3 * 20], cell.workspace(3));
 /// for x in [[0.5; 3 * 10], [-0.5; 3 * 10]] {
 ///     cell.step(&x, &mut h, &mut c, &mut workspace)?;
 /// }
@@ -46,13 +45,32 @@ impl LstmCellDyn {
         lstm.map(Self).map_err(|error| if let Error::LayerWeights { error, .. } = error { error.into() } else { error })
     }
 
+    /// The number of inputs.
+    pub const fn input_size(&self) -> usize {
+        self.0.config().input_size
+    }
+
+    /// The number of hidden units.
+    pub const fn hidden_size(&self) -> usize {
+        self.0.config().hidden_size
+    }
+
+    /// Memory for steps of up to `batch` streams.
+    ///
+    /// # Panics
+    /// As a `Vec` does, if that is more memory than there can be.
+    pub fn workspace(&self, batch: usize) -> Workspace {
+        self.0.workspace(1, batch)
+    }
+
     /// The instruction set that it runs on.
     pub const fn isa(&self) -> Isa {
         self.0.isa()
     }
 
     /// One time step of a batch, whose size is that of `h`: x `[batch, input_size]`, h and c `[batch, hidden_size]`;
-    /// for one stream without `batch`. No allocation, once `workspace` has seen a batch of this size.
+    /// for one stream without `batch`. No allocation, if `workspace` comes from [`workspace`](Self::workspace) or has
+    /// seen a batch of this size.
     ///
     /// # Errors
     /// Slices whose lengths do not belong together; nothing has changed then.
@@ -60,7 +78,7 @@ impl LstmCellDyn {
         if x.is_empty() && h.is_empty() && c.is_empty() {
             return Ok(()); // of a batch of none
         }
-        let batch = usize::max(h.len() / self.0.config().hidden_size, 1);
+        let batch = usize::max(h.len() / self.hidden_size(), 1);
         workspace.step(&self.0, batch, x, (h, c))
     }
 }

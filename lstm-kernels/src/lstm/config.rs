@@ -5,14 +5,15 @@ use alloc::vec::Vec;
 use crate::error::{Error, WeightsError};
 use crate::weights::{LstmWeights, Sizes, check_size};
 
-/// What weights are stored as. Biases, states and sums are f32.
+/// What weights are stored as. Biases and states are f32, and so are sums but for [`F16`](Self::F16) on
+/// [`Isa::V4F16`](crate::Isa::V4F16).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Dtype {
     /// As they are given.
     #[default]
     F32,
-    /// Rounded to IEEE 754 binary16. On [`Isa::V4F16`](crate::Isa::V4F16) products and sums are made in it too.
+    /// Rounded to IEEE 754 binary16. On `V4F16` products and sums are made in it too.
     F16,
     /// Rounded to bfloat16.
     Bf16,

@@ -46,6 +46,7 @@ pub struct Tensor {
 
 /// What [`Lstm::forward`](super::Lstm::forward) returns, each tensor in PyTorch's shape.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Output {
     /// The last layer's h at every time step: the input's shape with `directions * h_size` as its last dimension.
     /// Zero behind a sequence's end.

@@ -49,7 +49,7 @@ const CHUNK_STEPS: usize = 64;
 const SOON: usize = (128 << 10) / size_of::<f32>();
 
 /// One layer and direction, by what its weights are stored as.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Layer {
     F32(Packed<f32>),
     F16(Packed<f16>),
@@ -57,7 +57,7 @@ pub(crate) enum Layer {
 }
 
 /// Packed weights.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Packed<E: Element> {
     sizes: Sizes,
     bias: Vec<Line>,

@@ -10,7 +10,8 @@
 //! With the feature `rayon`, `Lstm::threads` lets a call use more than one thread.
 //!
 //! All give the same bits as `step` of a cell made by [`lstm_cell!`](crate::lstm_cell) with the same weights (layer
-//! after layer), on every instruction set, for every batch, number of threads and way to cut a sequence into pieces.
+//! after layer), on every instruction set (but [`Isa::V4F16`], whose bits are its own), for every batch, number of
+//! threads and way to cut a sequence into pieces.
 //!
 //! Layers of (256, 256) and more are a little faster if their weights lie in huge pages: on Zen 5 (256, 256) by 3 %
 //! with one stream and 1 % with 32, (512, 512) by 0 and 3 %, smaller ones not at all. That is for the program's
@@ -31,6 +32,7 @@ mod threads;
 mod workspace;
 
 use alloc::vec::Vec;
+use core::fmt;
 
 #[cfg(feature = "ndarray")]
 pub use array::Arrays;
@@ -69,7 +71,7 @@ use layer::Layer;
 /// assert_eq!(result.h_n.shape, [2, 3, 20]);
 /// # Ok::<(), lstm_kernels::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Lstm {
     config: LstmConfig,
     token: Token,
@@ -204,5 +206,17 @@ impl Lstm {
         let cells = self.config.cells();
         check_elements(h.0, h.1, [cells, batch, self.config.h_size()])?;
         check_elements(c.0, c.1, [cells, batch, self.config.hidden_size])
+    }
+}
+
+/// The options, not the weights.
+impl fmt::Debug for Lstm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, threads, .. } = self;
+        f.debug_struct("Lstm")
+            .field("config", config)
+            .field("isa", &self.isa())
+            .field("threads", threads)
+            .finish_non_exhaustive()
     }
 }

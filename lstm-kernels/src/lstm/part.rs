@@ -10,7 +10,7 @@ use super::threads::join;
 use crate::layout::{self, Line};
 
 /// Streams that go through all layers on their own: nothing here is shared with another part.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Part {
     /// The layer's input \[steps, streams, size\], then its output; the streams sorted by length, longest first.
     x: Vec<f32>,

@@ -55,30 +55,68 @@ impl Lstm {
             return Err(Error::BidirectionalStream);
         }
         check_size("batch", batch)?;
-        let mut workspace = Workspace::new();
+        let mut stream = Stream { config: self.config, batch, workspace: Workspace::new() };
+        self.stream_reset(&mut stream, initial)?;
+        Ok(stream)
+    }
+
+    /// Makes room for pieces of up to `steps` time steps, so that [`advance`](Self::advance) need not. The states stay.
+    ///
+    /// ```
+    /// # use lstm_kernels::{Lstm, LstmConfig, LstmWeights, lstm::Input};
+    /// # let (w_ih, w_hh) = ([0.1; 8 * 3], [0.2; 8 * 2]);
+    /// # let lstm = Lstm::new(LstmConfig::new(3, 2).bias(false), &[LstmWeights::torch(&w_ih, &w_hh, None)])?;
+    /// // As a plug-in is prepared for the longest block that its host will ask for.
+    /// let mut stream = lstm.stream(1, None)?;
+    /// lstm.stream_reserve(&mut stream, 64)?;
+    ///
+    /// // From here on nothing is allocated.
+    /// let mut out = [0.0; 64 * 2];
+    /// lstm.advance(&mut stream, Input::new(&[0.5; 64 * 3], &[64, 1, 3]), &mut out)?;
+    /// lstm.stream_reset(&mut stream, None)?; // the transport has stopped
+    /// lstm.advance(&mut stream, Input::new(&[0.5; 3], &[1, 1, 3]), &mut out[..2])?;
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::ForeignStream`]: a stream made for an LSTM with other options.
+    ///
+    /// # Panics
+    /// As a `Vec` does, if that is more memory than there can be.
+    pub fn stream_reserve(&self, stream: &mut Stream, steps: usize) -> Result<(), Error> {
+        self.check_stream(stream)?;
+        stream.workspace.reserve(self, steps);
+        Ok(())
+    }
+
+    /// Begins anew, from other states or from zero, as [`stream`](Self::stream) does. No allocation.
+    ///
+    /// # Errors
+    /// [`Error::ForeignStream`]; states of another number of elements. The stream has not changed then.
+    pub fn stream_reset(&self, stream: &mut Stream, initial: Option<(&[f32], &[f32])>) -> Result<(), Error> {
+        self.check_stream(stream)?;
         if let Some((h, c)) = initial {
-            self.check_states(("h_0", h.len()), ("c_0", c.len()), batch)?;
+            self.check_states(("h_0", h.len()), ("c_0", c.len()), stream.batch)?;
         }
-        workspace.prepare(self, 1, batch);
+        stream.workspace.prepare(self, 1, stream.batch);
         if let Some((h, c)) = initial {
-            workspace.set_states(self, h, c);
+            stream.workspace.set_states(self, h, c);
         }
-        Ok(Stream { config: self.config, batch, workspace })
+        Ok(())
     }
 
     /// Takes the next time steps of all sequences of a stream, one or more, and writes the output, of the
     /// input's shape with `h_size` as its last dimension. The bits of all pieces together are those of
     /// [`forward`](Self::forward) on the whole, wherever it is cut.
     ///
-    /// No allocation, unless a piece is longer than every one before it.
+    /// No allocation, unless a piece is longer than every one before it and than what
+    /// [`stream_reserve`](Self::stream_reserve) has made room for.
     ///
     /// # Errors
     /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM with
     /// other options. The stream has not changed then.
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
-        if stream.config != self.config {
-            return Err(Error::ForeignStream);
-        }
+        self.check_stream(stream)?;
         let extent = Extent::new(&self.config, &input)?;
         if input.lengths.is_some() {
             return Err(Error::UnexpectedLengths);
@@ -102,13 +140,26 @@ impl Lstm {
     /// # Errors
     /// [`Error::ForeignStream`]: a stream made for an LSTM with other options.
     pub fn stream_states(&self, stream: &Stream) -> Result<(Vec<f32>, Vec<f32>), Error> {
-        if stream.config != self.config {
-            return Err(Error::ForeignStream);
-        }
+        self.check_stream(stream)?;
         let rows = self.config.cells() * stream.batch;
         let mut states =
             (alloc::vec![0.0; rows * self.config.h_size()], alloc::vec![0.0; rows * self.config.hidden_size]);
-        stream.workspace.states(self, &mut states.0, &mut states.1);
+        self.stream_states_into(stream, (&mut states.0, &mut states.1))?;
         Ok(states)
+    }
+
+    /// [`stream_states`](Self::stream_states) into given memory. No allocation.
+    ///
+    /// # Errors
+    /// [`Error::ForeignStream`]; slices of another number of elements. Nothing is written then.
+    pub fn stream_states_into(&self, stream: &Stream, (h, c): (&mut [f32], &mut [f32])) -> Result<(), Error> {
+        self.check_stream(stream)?;
+        self.check_states(("h", h.len()), ("c", c.len()), stream.batch)?;
+        stream.workspace.states(self, h, c);
+        Ok(())
+    }
+
+    fn check_stream(&self, stream: &Stream) -> Result<(), Error> {
+        if stream.config == self.config { Ok(()) } else { Err(Error::ForeignStream) }
     }
 }

@@ -1,6 +1,7 @@
 //! The memory of a pass through all layers, and the pass.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::Lstm;
 use super::input::{Extent, Input, check_elements};
@@ -33,7 +34,7 @@ const BLOCK_FLOATS: usize = 128 << 10;
 /// }
 /// # Ok::<(), lstm_kernels::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Workspace {
     /// The streams, cut into the first `used` of these.
     parts: Vec<Part>,
@@ -164,6 +165,12 @@ impl Workspace {
     fn block(&self, lstm: &Lstm, steps: usize) -> usize {
         let streams = self.parts[..self.used].iter().map(Part::streams).max().unwrap_or(0);
         if lstm.config.bidirectional { steps } else { usize::clamp(rows(lstm) / streams.max(1), 1, steps) }
+    }
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workspace").finish_non_exhaustive()
     }
 }
 
