@@ -11,9 +11,13 @@
 //! The order is fixed, so the bits are the same on every instruction set. Columns broadcast over lanes of outputs, as
 //! the gates have it, would leave 15 of 16 lanes idle where there is one output.
 
+use core::fmt;
+
 use crate::element::read_lines;
 use crate::error::WeightsError;
 use crate::layout::{self, Line};
+#[cfg(feature = "safetensors")]
+use crate::simd::Op;
 use crate::simd::{Section, Simd, Split, Vector};
 use crate::weights::LstmWeights;
 
@@ -44,7 +48,7 @@ unsafe impl Head for () {
 }
 
 /// A `torch.nn.Linear` from `H` units to `OUT` outputs, packed in `LEN` lines.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[repr(C, align(64))]
 pub struct Linear<const H: usize, const OUT: usize, const LEN: usize> {
     lines: [Line; LEN],
@@ -81,6 +85,12 @@ impl<const H: usize, const OUT: usize, const LEN: usize> Linear<H, OUT, LEN> {
     }
 }
 
+impl<const H: usize, const OUT: usize, const LEN: usize> fmt::Debug for Linear<H, OUT, LEN> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Linear").field("in_features", &H).field("out_features", &OUT).finish_non_exhaustive()
+    }
+}
+
 struct Apply<'a, const H: usize, const OUT: usize, const LEN: usize> {
     head: &'a Linear<H, OUT, LEN>,
     h: &'a [f32; H],
@@ -105,11 +115,50 @@ impl<S: Simd, const H: usize, const OUT: usize, const LEN: usize> Section<S> for
             if let (false, Some(line)) = (rest.is_empty(), row.last()) {
                 sum = S::Row::load(simd, &line.0).mul_add(simd, tail, sum);
             }
-            let [low, high] = sum.split();
-            let [low, high] = low.add(simd, high).split();
-            let mut sums = [0.0; 4];
-            low.add(simd, high).store(simd, &mut sums);
-            *y = (sums[0] + sums[2]) + (sums[1] + sums[3]) + bias;
+            *y = total(simd, sum) + bias;
+        }
+    }
+}
+
+/// The sum of all lanes.
+#[inline(always)]
+fn total<S: Simd>(simd: S, sum: S::Row) -> f32 {
+    let [low, high] = sum.split();
+    let [low, high] = low.add(simd, high).split();
+    let mut sums = [0.0; 4];
+    low.add(simd, high).store(simd, &mut sums);
+    (sums[0] + sums[2]) + (sums[1] + sums[3])
+}
+
+/// The same of rows of h with sizes known at run time and weights \[outputs, units\] as they are: the same bits.
+#[cfg(feature = "safetensors")]
+pub(crate) struct Rows<'a> {
+    pub(crate) weight: &'a [f32],
+    /// None, or one for each output.
+    pub(crate) bias: Option<&'a [f32]>,
+    /// \[rows, units\]
+    pub(crate) h: &'a [f32],
+    pub(crate) units: usize,
+    /// \[rows, outputs\]
+    pub(crate) y: &'a mut [f32],
+    pub(crate) outputs: usize,
+}
+
+#[cfg(feature = "safetensors")]
+impl Op for Rows<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        for (h, y) in self.h.chunks_exact(self.units).zip(self.y.chunks_exact_mut(self.outputs)) {
+            for (n, (y, weights)) in y.iter_mut().zip(self.weight.chunks_exact(self.units)).enumerate() {
+                let mut sum = S::Row::splat(simd, 0.0);
+                for (weights, h) in weights.chunks(16).zip(h.chunks(16)) {
+                    let (mut lanes, mut inputs) = ([0.0; 16], [0.0; 16]);
+                    lanes[..weights.len()].copy_from_slice(weights);
+                    inputs[..h.len()].copy_from_slice(h);
+                    sum = S::Row::load(simd, &lanes).mul_add(simd, S::Row::load(simd, &inputs), sum);
+                }
+                *y = total(simd, sum) + self.bias.map_or(0.0, |bias| bias[n]);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A model's state_dict as PyTorch saved it (`data/generate_model.py`), and what PyTorch computes with it.
 
 use lstm_kernels::lstm::{Input, Workspace};
-use lstm_kernels::{Lstm, LstmCellDyn, LstmConfig, StateDict, lstm_cell};
+use lstm_kernels::{Error, Lstm, LstmCellDyn, LstmConfig, StateDict, lstm_cell};
 use safetensors::SafeTensors;
 use support::{Close, assert_within};
 
@@ -83,6 +83,39 @@ fn a_stack_of_cells_is_made_from_the_layers_of_an_lstm() {
     upper.run(&between, &mut Upper::zero_state(), &mut output).expect("five steps");
     let result = whole.forward(Input::new(x.as_flattened(), &[5, 10]), None).expect("five steps");
     assert_eq!(result.output.data, output.as_flattened());
+}
+
+#[test]
+fn a_linear_layer_takes_rows_and_refuses_what_are_none() {
+    let head = StateDict::read(FILE).expect("a file").linear("head").expect("a linear layer of 20 inputs, 1 output");
+    let x: Vec<f32> = (0..60).map(|n| (n as f32 / 7.0).sin()).collect();
+    let mut y = [f32::NAN; 3];
+    head.apply(&x, &mut y).expect("three rows");
+    for (x, y) in x.chunks_exact(20).zip(y) {
+        let sum: f64 = head.weight.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+        let expected = sum + f64::from(head.bias.as_ref().expect("a bias")[0]);
+        assert!((f64::from(y) - expected).abs() < 1e-6, "{y}, expected {expected}");
+    }
+    assert_eq!(head.apply(&[], &mut []), Ok(()));
+
+    let mut y = [9.0; 3];
+    let wrong = |tensor, expected, found| Err(Error::WrongElements { tensor, expected, found });
+    assert_eq!(head.apply(&x[1..], &mut y), wrong("x", [1, 3, 20], 59));
+    assert_eq!(head.apply(&x, &mut y[1..]), wrong("x", [1, 2, 20], 60));
+    // Its fields are for everyone to write.
+    let mut short = head.clone();
+    short.weight.pop();
+    assert_eq!(short.apply(&x, &mut y), wrong("weight", [1, 1, 20], 19));
+    let mut long = head.clone();
+    long.bias = Some(vec![0.0; 2]);
+    assert_eq!(long.apply(&x, &mut y), wrong("bias", [1, 1, 1], 2));
+    let mut two = head.clone();
+    (two.out_features, two.weight, two.bias) = (2, vec![0.0; 40], None);
+    assert_eq!(two.apply(&x, &mut y), wrong("y", [1, 1, 2], 3));
+    let mut none = head.clone();
+    (none.out_features, none.weight, none.bias) = (0, vec![], None);
+    assert_eq!((none.apply(&[], &mut []), none.apply(&x, &mut [])), (Ok(()), wrong("x", [1, 0, 20], 60)));
+    assert_eq!(y, [9.0; 3], "nothing is written");
 }
 
 #[test]

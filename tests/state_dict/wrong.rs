@@ -5,6 +5,10 @@ use safetensors::tensor::Dtype;
 
 use crate::file::{Part, Parts, bytes, lstm};
 
+/// What a message says of the keys that `lstm` reads.
+const LSTM: &str = "`lstm` reads `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_hr_l0`, those of \
+    further layers, and each with `_reverse` (`cell` is for a `torch.nn.LSTMCell`)";
+
 fn error(parts: &Parts, prefix: &str) -> StateDictError {
     Lstm::from_state_dict(&bytes(parts), prefix).expect_err("something is wrong")
 }
@@ -49,7 +53,7 @@ fn every_missing_key_is_named() {
         match error(&parts, "rnn") {
             StateDictError::Missing { key: missing, found } => {
                 assert_eq!(missing, *key);
-                assert!(found.len() == 6 && found.iter().all(|found| parts.contains_key(found)), "{found:?}");
+                assert!(found.len() == 12 && found.iter().all(|found| parts.contains_key(found)), "{found:?}");
             }
             other => panic!("{key} is missing, found {other:?}"),
         }
@@ -62,32 +66,46 @@ fn a_wrong_prefix_tells_what_there_is() {
     for prefix in ["lstm", "rn", "rnn.rnn", "weight_ih_l0", "rnn..", " "] {
         let dot = if prefix.ends_with('.') { "" } else { "." };
         let message = error(&parts, prefix).to_string();
-        let expected = format!(
-            "expected `{prefix}{dot}weight_ih_l0`, found `rnn.bias_hh_l0`, `rnn.bias_ih_l0`, `rnn.weight_hh_l0`, \
-             `rnn.weight_hr_l0`, `rnn.weight_ih_l0`"
-        );
+        let expected = format!("expected `{prefix}{dot}weight_ih_l0`, found no such module; the file has `rnn`");
         assert_eq!(message, expected);
     }
+    // Modules inside others, and a tensor that is in none.
+    let mut parts = lstm("net.rnn.", 1, false);
+    parts.insert("net.lin.weight".into(), Part::floats(&[1], &[0.0]));
+    parts.insert("gain".into(), Part::floats(&[1], &[0.0]));
+    let message = error(&parts, "net").to_string();
+    assert_eq!(message, "expected `net.weight_ih_l0`, found no such module; the file has `gain`, `net.lin`, `net.rnn`");
+    assert_eq!(error(&parts, "").to_string(), "found `gain`, but ".to_owned() + LSTM);
+    parts.remove("gain");
+    let message = error(&parts, "").to_string();
+    assert_eq!(message, "expected `weight_ih_l0`, found no such module; the file has `net.lin`, `net.rnn`");
+    parts.remove("net.rnn.weight_hh_l0");
+    let message = error(&parts, "net.rnn").to_string();
+    let expected = "expected `net.rnn.weight_hh_l0`, found `net.rnn.bias_hh_l0`, `net.rnn.bias_ih_l0`, \
+        `net.rnn.weight_hr_l0`, `net.rnn.weight_ih_l0`";
+    assert_eq!(message, expected);
     assert_eq!(error(&Parts::new(), "rnn").to_string(), "expected `rnn.weight_ih_l0`, found no tensor");
 }
 
 #[test]
 fn every_other_key_is_refused_and_named() {
-    for other in ["weight", "weight_ih_l00", "weight_ih", "l0.weight_ih_l0", "weight_ih_l18446744073709551616"] {
+    for other in ["weight", "weight_ih_l00", "weight_ih", "weight_ih_l18446744073709551616"] {
         let mut parts = lstm("rnn.", 2, true);
         parts.insert(format!("rnn.{other}"), Part::floats(&[1], &[0.0]));
         assert_eq!(unexpected(error(&parts, "rnn")), format!("rnn.{other}"));
     }
-    // Outside the prefix anything may stand; without a prefix nothing is outside.
+    let mut parts = lstm("", 1, false);
+    parts.insert("weight".into(), Part::floats(&[1], &[0.0]));
+    let refused = error(&parts, "");
+    assert_eq!(refused.to_string(), "found `weight`, but ".to_owned() + LSTM);
+    assert_eq!(unexpected(refused), "weight");
+    // Outside of the module anything may stand, also in a module inside it.
     let mut parts = lstm("", 1, false);
     parts.insert("head.weight".into(), Part::floats(&[1], &[0.0]));
-    let refused = error(&parts, "");
-    let message = "found `head.weight`, expected nothing but the `weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and \
-        `weight_hr` of one module, with `_l0` and so on for `lstm`, without or of one layer and direction for `cell`: is it the right prefix and call?";
-    assert_eq!(refused.to_string(), message);
-    assert_eq!(unexpected(refused), "head.weight");
+    assert!(Lstm::from_state_dict(&bytes(&parts), "").is_ok());
     let mut parts = lstm("rnn.", 1, false);
     parts.insert("rnn2.weight".into(), Part::floats(&[1], &[0.0]));
+    parts.insert("rnn.norm.weight".into(), Part::floats(&[1], &[0.0]));
     assert!(Lstm::from_state_dict(&bytes(&parts), "rnn").is_ok());
 }
 
@@ -97,6 +115,9 @@ fn a_stack_is_no_cell_and_a_cell_is_no_stack() {
     let wrong = |parts: &Parts| unexpected(refused(parts).expect_err("no cell"));
     assert_eq!(wrong(&lstm("rnn.", 2, false)), "rnn.weight_ih_l1");
     assert_eq!(wrong(&lstm("rnn.", 1, true)), "rnn.weight_ih_l0_reverse");
+    let message = "found `rnn.weight_ih_l1`, but `cell` reads `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, all without \
+        or all with `_l0` (`lstm` is for more layers or directions)";
+    assert_eq!(refused(&lstm("rnn.", 2, false)).map_err(|error| error.to_string()), Err(message.to_owned()));
     // A cell has no projection.
     assert_eq!(refused(&lstm("rnn.", 1, false)), Err(StateDictError::Lstm(WeightsError::UnexpectedProjection.into())));
 
@@ -212,8 +233,11 @@ fn what_is_wrong_with_a_linear_layer_is_named() {
     let put = |name: &'static str, part| linear(move |parts| drop(parts.insert(format!("head.{name}"), part)));
     assert_eq!(
         put("scale", Part::zeros(Dtype::F32, &[1])).to_string(),
-        "found `head.scale`, expected nothing but the `weight` and `bias` of one `torch.nn.Linear`: is it the right prefix and call?"
+        "found `head.scale`, but `linear` reads the `weight` and `bias` of one `torch.nn.Linear`"
     );
+    for other in ["weight_scale", "weight_ih_l0", "biases"] {
+        assert_eq!(unexpected(put(other, Part::zeros(Dtype::F32, &[1]))), format!("head.{other}"));
+    }
     let missing = linear(|parts| drop(parts.remove("head.weight")));
     assert_eq!(missing.to_string(), "expected `head.weight`, found `head.bias`");
 
@@ -235,5 +259,36 @@ fn what_is_wrong_with_a_linear_layer_is_named() {
         let found = put(name, Part::floats(shape, &values));
         let key = format!("head.{name}");
         assert_eq!(found, StateDictError::NonFinite { key, index: 1, value: f64::INFINITY });
+    }
+}
+
+#[test]
+fn the_rest_of_a_model_can_be_read() {
+    let mut parts = lstm("rnn.", 1, false);
+    parts.insert("gain".into(), Part::floats(&[2, 1], &[0.5, -2.0]));
+    parts.insert("count".into(), Part::zeros(Dtype::I64, &[1]));
+    parts.insert("bad".into(), Part::floats(&[1], &[f32::NAN]));
+    let bytes = bytes(&parts);
+    let file = StateDict::read(&bytes).expect("a file");
+    assert!(file.keys().eq(parts.keys()), "sorted, as those of a map are");
+    let gain = file.tensor("gain").expect("two floats");
+    assert_eq!((gain.shape, gain.data), (vec![2, 1], vec![0.5, -2.0]));
+    assert_eq!(file.tensor("rnn.weight_ih_l0").expect("floats").shape, [16, 3]);
+    let count = StateDictError::WrongType { key: "count".into(), found: "I64".into() };
+    assert_eq!(file.tensor("count").map(|_| ()), Err(count));
+    assert!(matches!(file.tensor("bad"), Err(StateDictError::NonFinite { index: 0, .. })));
+    let message = file.tensor("rnn.gain").map(|_| ()).expect_err("no such tensor").to_string();
+    assert!(message.starts_with("expected `rnn.gain`, found `rnn.bias_hh_l0`"), "{message}");
+    let message = file.tensor("lin.weight").map(|_| ()).expect_err("no such tensor").to_string();
+    assert_eq!(message, "expected `lin.weight`, found no such module; the file has `bad`, `count`, `gain`, `rnn`");
+}
+
+#[test]
+fn one_kind_of_bias_asks_for_the_other() {
+    for kind in ["bias_ih", "bias_hh"] {
+        let mut parts = lstm("rnn.", 2, true);
+        parts.retain(|key, _| !key.contains(kind));
+        let missing = format!("rnn.{kind}_l0");
+        assert!(matches!(error(&parts, "rnn"), StateDictError::Missing { key, .. } if key == missing), "{kind}");
     }
 }

@@ -9,8 +9,8 @@ use safetensors::tensor::TensorView;
 
 use crate::error::Error;
 
-/// How many keys an error lists.
-const LISTED: usize = 6;
+/// How many keys or modules an error lists.
+const LISTED: usize = 12;
 
 /// How much of a key a message shows: a file may hold keys of any length.
 const SHOWN: usize = 100;
@@ -36,14 +36,21 @@ pub enum StateDictError {
     Missing {
         /// The key that was expected.
         key: String,
-        /// Some of the keys that are there: under the prefix if there are any, else in the file.
+        /// The other keys of its module, some of them if there are many.
+        found: Vec<String>,
+    },
+    /// No tensor is in the module.
+    MissingModule {
+        /// The first key that was expected.
+        key: String,
+        /// The modules that the file has (and keys of tensors that are in none), some of them if there are many.
         found: Vec<String>,
     },
     /// A key is there that the module cannot have, as far as the other keys tell.
     Unexpected {
         /// The key.
         key: String,
-        /// The keys that the module can have, in words.
+        /// The keys that the call reads, in words.
         expected: &'static str,
     },
     /// A tensor holds no floating point numbers, or some of an uncommon format.
@@ -81,17 +88,14 @@ impl fmt::Display for StateDictError {
             #[cfg(feature = "std")]
             Self::Io { path, kind } => write!(f, "cannot read `{}`: {kind}", path.display()),
             Self::Format { reason } => write!(f, "expected a whole safetensors file: {reason}"),
-            Self::Missing { key, found } if found.is_empty() => write!(f, "expected {}, found no tensor", Name(key)),
-            Self::Missing { key, found } => {
-                write!(f, "expected {}, found", Name(key))?;
-                found
-                    .iter()
-                    .enumerate()
-                    .try_for_each(|(n, found)| write!(f, "{} {}", if n == 0 { "" } else { "," }, Name(found)))
+            Self::Missing { key, found } => write!(f, "expected {}, found{}", Name(key), Names(found)),
+            Self::MissingModule { key, found } if found.is_empty() => {
+                write!(f, "expected {}, found no tensor", Name(key))
             }
-            Self::Unexpected { key, expected } => {
-                write!(f, "found {}, expected nothing but the {expected}: is it the right prefix and call?", Name(key))
+            Self::MissingModule { key, found } => {
+                write!(f, "expected {}, found no such module; the file has{}", Name(key), Names(found))
             }
+            Self::Unexpected { key, expected } => write!(f, "found {}, but {expected}", Name(key)),
             Self::WrongType { key, found } => write!(f, "{} is {found}, expected F32, F16, BF16 or F64", Name(key)),
             Self::WrongShape { key, expected, found } => {
                 write!(f, "{} has the shape {found:?}, expected {expected}", Name(key))
@@ -131,12 +135,22 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// What may be under the prefix of an LSTM, or of one cell.
-pub(super) const LSTM: &str = "`weight_ih`, `weight_hh`, `bias_ih`, `bias_hh` and `weight_hr` of one module, with `_l0` and \
-    so on for `lstm`, without or of one layer and direction for `cell`";
+/// Names for people, each after a blank.
+struct Names<'a>(&'a [String]);
 
-/// What may be under the prefix of a linear layer.
-pub(super) const LINEAR: &str = "`weight` and `bias` of one `torch.nn.Linear`";
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = self.0.iter().enumerate();
+        names.try_for_each(|(n, name)| write!(f, "{} {}", if n == 0 { "" } else { "," }, Name(name)))
+    }
+}
+
+/// What the calls read.
+pub(super) const LSTM: &str = "`lstm` reads `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_hr_l0`, those \
+    of further layers, and each with `_reverse` (`cell` is for a `torch.nn.LSTMCell`)";
+pub(super) const CELL: &str = "`cell` reads `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, all without or all with `_l0` \
+    (`lstm` is for more layers or directions)";
+pub(super) const LINEAR: &str = "`linear` reads the `weight` and `bias` of one `torch.nn.Linear`";
 
 pub(super) fn unexpected(key: String, expected: &'static str) -> StateDictError {
     StateDictError::Unexpected { key, expected }
@@ -146,10 +160,14 @@ pub(super) fn wrong_shape(key: String, expected: String, tensor: &TensorView<'_>
     StateDictError::WrongShape { key, expected, found: tensor.shape().to_vec() }
 }
 
-pub(super) fn missing(key: String, mut names: Vec<&str>, prefix: &str) -> StateDictError {
-    if names.iter().any(|name| name.starts_with(prefix)) {
-        names.retain(|name| name.starts_with(prefix));
+/// Of the module that should have the key, and of all the file.
+pub(super) fn missing<'a>(key: &str, module: &[&str], file: impl Iterator<Item = &'a str>) -> StateDictError {
+    let (key, owned) = (key.to_owned(), |name: &&str| (*name).to_owned());
+    if !module.is_empty() {
+        return StateDictError::Missing { key, found: module.iter().take(LISTED).map(owned).collect() };
     }
-    names.sort_unstable();
-    StateDictError::Missing { key, found: names.into_iter().take(LISTED).map(str::to_owned).collect() }
+    let mut modules: Vec<&str> = file.map(|key| key.rsplit_once('.').map_or(key, |(module, _)| module)).collect();
+    modules.sort_unstable();
+    modules.dedup();
+    StateDictError::MissingModule { key, found: modules.iter().take(LISTED).map(owned).collect() }
 }

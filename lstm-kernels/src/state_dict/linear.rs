@@ -5,9 +5,14 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::{StateDict, StateDictError, dotted, error};
+use crate::error::Error;
+use crate::head::Rows;
+use crate::isa::Token;
+use crate::lstm::input::check_elements;
+use crate::simd::dispatch;
 
 /// The f32 tensors of a `torch.nn.Linear`, y = W x + b: what [`LstmWeights::with_head`](crate::LstmWeights::with_head)
-/// takes.
+/// takes, and what stands behind an [`Lstm`](crate::Lstm).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LinearTensors {
@@ -19,6 +24,40 @@ pub struct LinearTensors {
     pub weight: Vec<f32>,
     /// \[`out_features`\]
     pub bias: Option<Vec<f32>>,
+}
+
+impl LinearTensors {
+    /// The outputs y = W x + b of rows of inputs: x \[rows, `in_features`\], y \[rows, `out_features`\]. For a head
+    /// behind an [`Lstm`](crate::Lstm), whose output is such rows. The bits are those of a cell with `out`; made for few
+    /// outputs. No allocation.
+    ///
+    /// ```
+    /// use lstm_kernels::{Lstm, StateDict, lstm::Input};
+    /// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model.safetensors"));
+    /// let (lstm, head) = (Lstm::from_state_dict(bytes, "lstm")?, StateDict::read(bytes)?.linear("head")?);
+    /// let result = lstm.forward(Input::new(&[0.5; 5 * 10], &[5, 10]), None)?; // output [5, 20]
+    /// let mut y = [0.0; 5 * 1];
+    /// head.apply(&result.output.data, &mut y)?;
+    /// # assert!(y.iter().all(|y| y.is_finite() && *y != 0.0));
+    /// # Ok::<(), lstm_kernels::StateDictError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::WrongElements`] if x and y are not as many rows, or if a weight or bias was added to the tensors or
+    /// taken away. Nothing is written then.
+    pub fn apply(&self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
+        let Self { in_features: units, out_features: outputs, .. } = *self;
+        check_elements("weight", self.weight.len(), [1, outputs, units])?;
+        let bias = self.bias.as_deref();
+        check_elements("bias", bias.map_or(outputs, <[f32]>::len), [1, 1, outputs])?;
+        let rows = y.len().checked_div(outputs).unwrap_or(0);
+        check_elements("y", y.len(), [1, rows, outputs])?;
+        check_elements("x", x.len(), [1, rows, units])?;
+        if units > 0 && outputs > 0 {
+            dispatch(Token::fastest(), Rows { weight: &self.weight, bias, h: x, units, y, outputs });
+        }
+        Ok(())
+    }
 }
 
 impl StateDict<'_> {
@@ -37,7 +76,7 @@ impl StateDict<'_> {
     /// ```
     ///
     /// # Errors
-    /// As [`lstm`](Self::lstm): keys other than `weight` and `bias` are refused.
+    /// As [`lstm`](Self::lstm): keys of the module other than `weight` and `bias` are refused.
     pub fn linear(&self, prefix: &str) -> Result<LinearTensors, StateDictError> {
         let prefix = dotted(prefix);
         let [weight, bias] = ["weight", "bias"].map(|name| format!("{prefix}{name}"));

@@ -18,9 +18,12 @@
 //! **What is read.** F32, F16, BF16 and F64 tensors; F64 is rounded to the nearest f32, the others are exact. Number of
 //! layers, directions, bias and projection follow from the keys, sizes from the shapes.
 //!
-//! **What is refused.** Any other key under the prefix, a missing one, another shape or type, NaN, infinity, an F64
-//! beyond f32, a damaged file: each with a [`StateDictError`] that names the key. No file can make it panic, or
-//! allocate more than in proportion to the file's length.
+//! **What is refused.** Any other key of the module, a missing one, another shape or type, NaN, infinity, an F64 beyond
+//! f32, a damaged file: each with a [`StateDictError`] that names the key. No file can make it panic, or allocate more
+//! than in proportion to the file's length. Tensors of modules inside the module (`lstm.norm.weight` beside
+//! `lstm.weight_ih_l0`) are left alone.
+//!
+//! **The rest of a model**: [`StateDict::keys`] and [`StateDict::tensor`].
 
 mod error;
 mod key;
@@ -43,6 +46,8 @@ pub use tensors::{LstmModel, LstmTensors};
 use key::{Key, Kind};
 use tensors::Shapes;
 use values::floats;
+
+use crate::lstm::Tensor;
 
 /// A safetensors file in memory, of which modules can be taken.
 ///
@@ -79,7 +84,7 @@ impl<'a> StateDict<'a> {
     /// All that [`StateDictError`] lists but [`Format`](StateDictError::Format) and `Io`.
     pub fn lstm(&self, prefix: &str) -> Result<LstmModel, StateDictError> {
         let prefix = dotted(prefix);
-        let keys = self.keys(&prefix)?;
+        let keys = self.lstm_keys(&prefix, error::LSTM)?;
         if let Some(key) = keys.iter().find(|key| key.layer.is_none()) {
             return Err(error::unexpected(key.name(&prefix), error::LSTM));
         }
@@ -93,42 +98,66 @@ impl<'a> StateDict<'a> {
     /// As [`lstm`](Self::lstm).
     pub fn cell(&self, prefix: &str) -> Result<LstmTensors, StateDictError> {
         let prefix = dotted(prefix);
-        let keys = self.keys(&prefix)?;
+        let keys = self.lstm_keys(&prefix, error::CELL)?;
         let first = keys.first().and_then(|key| key.layer);
         if let Some(key) = keys.iter().find(|key| key.layer != first || key.layer > Some(0) || key.reverse) {
-            return Err(error::unexpected(key.name(&prefix), error::LSTM));
+            return Err(error::unexpected(key.name(&prefix), error::CELL));
         }
         let mut model = self.module(&prefix, &keys)?;
         Ok(model.layers.swap_remove(0))
     }
 
-    /// What lies under a prefix, sorted: keys without a layer first, layer by layer then.
-    fn keys(&self, prefix: &str) -> Result<Vec<Key>, StateDictError> {
+    /// The keys of all tensors, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let mut keys = self.file.names();
+        keys.sort_unstable();
+        keys.into_iter()
+    }
+
+    /// A tensor of any module, as f32: what a model has beside its LSTM.
+    ///
+    /// ```
+    /// # let bytes = include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/model.safetensors"));
+    /// let file = lstm_kernels::StateDict::read(bytes)?;
+    /// let tensor = file.tensor("head.weight")?;
+    /// assert_eq!((tensor.shape, tensor.data.len()), (vec![1, 20], 20));
+    /// # Ok::<(), lstm_kernels::StateDictError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A missing key, elements of another type than F32, F16, BF16 and F64, one that is not finite as an f32.
+    pub fn tensor(&self, key: &str) -> Result<Tensor, StateDictError> {
+        let prefix = key.rfind('.').map_or("", |dot| &key[..=dot]);
+        let tensor = self.view(key, prefix)?;
+        Ok(Tensor { data: floats(key, &tensor)?, shape: tensor.shape().to_vec() })
+    }
+
+    /// The keys of a module, which can have those of `expected`, sorted: those without a layer first, layer by layer
+    /// then.
+    fn lstm_keys(&self, prefix: &str, expected: &'static str) -> Result<Vec<Key>, StateDictError> {
         let parse = |name: &&str| {
-            Key::parse(&name[prefix.len()..]).ok_or_else(|| error::unexpected((*name).to_owned(), error::LSTM))
+            Key::parse(&name[prefix.len()..]).ok_or_else(|| error::unexpected((*name).to_owned(), expected))
         };
         let mut keys = self.names(prefix).iter().map(parse).collect::<Result<Vec<Key>, _>>()?;
         keys.sort_unstable();
         Ok(keys)
     }
 
-    /// The names that begin with a prefix, sorted: the file's order is that of a hash map, and an error should name the
-    /// same key every time.
+    /// The names of a module's own tensors, sorted: the file's order is that of a hash map, and an error should name
+    /// the same key every time.
     fn names(&self, prefix: &str) -> Vec<&str> {
-        let mut names: Vec<&str> = self.file.names().into_iter().filter(|name| name.starts_with(prefix)).collect();
-        names.sort_unstable();
-        names
+        self.keys().filter(|key| key.strip_prefix(prefix).is_some_and(|name| !name.contains('.'))).collect()
     }
 
     /// The tensor of a name, which begins with `prefix`.
-    fn tensor(&self, name: &str, prefix: &str) -> Result<TensorView<'a>, StateDictError> {
-        self.file.tensor(name).map_err(|_| error::missing(name.to_owned(), self.file.names(), prefix))
+    fn view(&self, name: &str, prefix: &str) -> Result<TensorView<'a>, StateDictError> {
+        self.file.tensor(name).map_err(|_| error::missing(name, &self.names(prefix), self.keys()))
     }
 
     /// The shape of a matrix of which nothing is zero, and whose rows are a multiple of `unit`; `expected` is that in
     /// words.
     fn matrix(&self, name: &str, prefix: &str, unit: usize, expected: &str) -> Result<[usize; 2], StateDictError> {
-        let tensor = self.tensor(name, prefix)?;
+        let tensor = self.view(name, prefix)?;
         match *tensor.shape() {
             [rows, columns] if rows > 0 && columns > 0 && rows.is_multiple_of(unit) => Ok([rows, columns]),
             _ => Err(error::wrong_shape(name.to_owned(), expected.to_owned(), &tensor)),
@@ -137,7 +166,7 @@ impl<'a> StateDict<'a> {
 
     /// The elements of a tensor that must have this shape.
     fn values(&self, name: &str, prefix: &str, shape: &[usize]) -> Result<Vec<f32>, StateDictError> {
-        let tensor = self.tensor(name, prefix)?;
+        let tensor = self.view(name, prefix)?;
         if tensor.shape() == shape {
             floats(name, &tensor)
         } else {

@@ -30,6 +30,7 @@ pub struct LstmTensors {
 /// # Ok::<(), lstm_kernels::StateDictError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct LstmModel {
     /// The options, `batch_first` and `dropout` at their defaults.
     pub config: LstmConfig,
