@@ -3,7 +3,8 @@
 #![forbid(unsafe_code)]
 #![deny(warnings, missing_docs)]
 
-use lstm_kernels::{Error, Isa, LstmWeights, StateDict, lstm_cell};
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Error, Isa, Layer, Lstm, LstmWeights, StateDict, lstm_cell};
 use support::{Close, TensorFile, assert_same_bits, assert_within, isas};
 
 /// Against PyTorch in float64.
@@ -38,12 +39,17 @@ macro_rules! cases {
                 let (xs, hs, ys) = (file.f32s(&golden("x")), file.f64s(&golden("h")), file.f64s(&golden("y")));
                 let xs = xs.as_chunks::<$input>().0;
                 assert!(xs.len() == 24 && hs.len() == 24 * $hidden && ys.len() == 24 * $out);
+                let file = StateDict::read(include_bytes!("data/bake/models.safetensors")).expect("a file");
+                let head = file.linear($head).expect("a linear layer");
                 for isa in isas() {
                     let (on_isa, loaded) = (Cell::baked_with_isa(isa).expect("it is there"), loaded(isa));
                     assert_eq!((on_isa.isa(), loaded.isa()), (isa, isa));
                     let [mut a, mut b, mut c] = [Cell::zero_state(); 3];
                     for (t, x) in xs.iter().enumerate() {
                         let y = loaded.step_out(x, &mut a);
+                        let mut applied = [f32::NAN; $out];
+                        head.apply(a.h(), &mut applied).expect("one row");
+                        assert_same_bits(&applied, &y, format_args!("{isa}: y by the tensors after step {t}"));
                         for (cell, state) in [(&BAKED, &mut b), (&on_isa, &mut c)] {
                             assert_same_bits(&cell.step_out(x, state), &y, format_args!("{isa}: y after step {t}"));
                             assert_same_bits(state.h(), a.h(), format_args!("{isa}: h after step {t}"));
@@ -94,6 +100,21 @@ fn without_prefix_and_head_the_tensors_stand_at_the_root_and_in_linear() {
         assert_same_bits(RootCell::baked().step(&x, &mut c), a.h(), "h of the cell without a head");
         assert_same_bits(&Dotted::baked().step_out(&x, &mut d), &loaded.step_out(&x, &mut e), "y by a dotted path");
     }
+}
+
+lstm_cell!(struct Lower, in=10, hidden=20, weights="data/model.safetensors", prefix="lstm", layer=0);
+lstm_cell!(struct Upper, in=20, hidden=20, weights="data/model.safetensors", prefix="lstm", layer=1);
+
+#[test]
+fn the_layers_of_an_lstm_are_baked_one_by_one() {
+    static STACK: (Lower, Upper) = (Lower::baked(), Upper::baked());
+    let lstm = Lstm::from_state_dict(include_bytes!("data/model.safetensors"), "lstm").expect("an LSTM of two layers");
+    let x: [[f32; 10]; 7] = core::array::from_fn(|t| core::array::from_fn(|n| (t * n) as f32 / 10.0 - 1.0));
+    let (mut state, mut out) = (<(Lower, Upper)>::zero_state(), [[0.0; 20]; 7]);
+    STACK.run(&x, &mut state, &mut out).expect("equal lengths");
+    let expected = lstm.forward(Input::new(x.as_flattened(), &[7, 10]), None).expect("right shapes");
+    assert_same_bits(out.as_flattened(), &expected.output.data, "both layers");
+    assert_same_bits(&[*state.0.h(), *state.1.h()].concat(), &expected.h_n.data, "h_n");
 }
 
 #[test]

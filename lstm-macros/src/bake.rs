@@ -58,15 +58,15 @@ type Packed = (Lines, Vec<u8>, Option<Lines>);
 fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
     let bytes = fs::read(path).map_err(|error| format!("cannot read this file of the crate's root folder: {error}"))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("not a whole safetensors file: {error}"))?;
-    let (bias, columns) = pack_lstm(cell, &Module { file: &file, path: &weights.prefix })?;
+    let (bias, columns) = pack_lstm(cell, weights.layer, &Module { file: &file, path: &weights.prefix })?;
     let head = Module { file: &file, path: &weights.head };
     let head = cell.out.map(|out| pack_head(cell.hidden, out, &head)).transpose()?;
     Ok((bias, columns, head))
 }
 
 /// What `LstmWeights::pack` of the library would write.
-fn pack_lstm(cell: &Cell, module: &Module<'_, '_>) -> Result<(Lines, Vec<u8>)> {
-    let model = Lstm::read(cell, module)?;
+fn pack_lstm(cell: &Cell, layer: Option<usize>, module: &Module<'_, '_>) -> Result<(Lines, Vec<u8>)> {
+    let model = Lstm::read(cell, layer, module)?;
     let (input, hidden, form) = (cell.input, cell.hidden, form(cell.dtype));
     let mut bias = vec![[0f32; 16]; lines(hidden)];
     // A tensor for each of the columns that share a line.
@@ -119,7 +119,7 @@ fn stored(element: Element, columns: &[Lines]) -> Vec<u8> {
 fn pack_head(hidden: usize, outputs: usize, module: &Module<'_, '_>) -> Result<Lines> {
     let names = ["weight".to_owned(), "bias".to_owned()];
     let has_bias = module.has("bias");
-    module.expect(if has_bias { &names } else { &names[..1] }, "a head is one `torch.nn.Linear`")?;
+    module.expect(if has_bias { &names } else { &names[..1] }, |_| false, "a head is one `torch.nn.Linear`")?;
     let mut lines = vec![[0f32; 16]; head_lines(hidden, outputs)];
     for (index, weight) in module.tensor("weight", &[outputs, hidden])?.into_iter().enumerate() {
         let (line, lane) = place_in_head(hidden, index / hidden, index % hidden);
@@ -133,7 +133,7 @@ fn pack_head(hidden: usize, outputs: usize, module: &Module<'_, '_>) -> Result<L
     Ok(lines)
 }
 
-/// The tensors of a `torch.nn.LSTMCell`, or of a `torch.nn.LSTM` of one layer.
+/// The tensors of a `torch.nn.LSTMCell`, or of a layer of a `torch.nn.LSTM`.
 struct Lstm {
     weight_ih: Vec<f32>,
     weight_hh: Vec<f32>,
@@ -141,10 +141,16 @@ struct Lstm {
 }
 
 impl Lstm {
-    fn read(cell: &Cell, module: &Module<'_, '_>) -> Result<Self> {
+    const NAMES: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+
+    fn read(cell: &Cell, layer: Option<usize>, module: &Module<'_, '_>) -> Result<Self> {
         // `weight_ih` in an LSTMCell, `weight_ih_l0` in an LSTM.
-        let suffix = if module.has("weight_ih_l0") { "_l0" } else { "" };
-        let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"].map(|name| format!("{name}{suffix}"));
+        let suffix = match layer {
+            Some(layer) => format!("_l{layer}"),
+            None if module.has("weight_ih_l0") => "_l0".to_owned(),
+            None => String::new(),
+        };
+        let names = Self::NAMES.map(|name| format!("{name}{suffix}"));
         let [weight_ih, weight_hh, bias_ih, bias_hh] = names.each_ref().map(String::as_str);
         let has_bias = module.has(bias_ih) || module.has(bias_hh);
         let biases = [bias_ih, bias_hh].map(|name| module.key(name)).join("` and `");
@@ -156,7 +162,9 @@ impl Lstm {
             return Err(format!("no bias was found, expected `{biases}` ({hint})"));
         }
         let expected = if cell.bias { &names[..] } else { &names[..2] };
-        module.expect(expected, "a cell is one layer, one way, without projection")?;
+        let other_layer = |name: &str| layer.is_some() && Self::is_of_a_layer(name);
+        let rule = "a cell is one layer (name it by `layer = <number>` if there are more), one way, without projection";
+        module.expect(expected, other_layer, rule)?;
 
         let (rows, input, hidden) = (GATES * cell.hidden, cell.input, cell.hidden);
         let (ih, hh) = (module.view(weight_ih)?, module.view(weight_hh)?);
@@ -178,6 +186,12 @@ impl Lstm {
             },
         })
     }
+
+    /// `weight_ih_l0`, `bias_hh_l1` and so on, forwards.
+    fn is_of_a_layer(name: &str) -> bool {
+        let layer = Self::NAMES.iter().find_map(|kind| name.strip_prefix(kind)?.strip_prefix("_l"));
+        layer.is_some_and(|layer| !layer.is_empty() && layer.bytes().all(|digit| digit.is_ascii_digit()))
+    }
 }
 
 /// A module of a state_dict: the tensors `path.name`, without those of modules inside it.
@@ -196,12 +210,17 @@ impl Module<'_, '_> {
         self.file.tensor(&self.key(name)).is_ok()
     }
 
-    /// Checks that the module has these tensors and no other.
-    fn expect(&self, names: &[String], rule: &str) -> Result<()> {
+    /// Checks that the module has these tensors and no other but those that `may` be there.
+    fn expect(&self, names: &[String], may: impl Fn(&str) -> bool, rule: &str) -> Result<()> {
         names.iter().try_for_each(|name| self.view(name).map(drop))?;
-        let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
-        match self.own().into_iter().find(|key| !keys.iter().any(|expected| expected == key)) {
-            Some(other) => Err(format!("the tensor `{other}` was not expected beside `{}`: {rule}", keys.join("`, `"))),
+        let prefix = self.key("");
+        let own = self.own().into_iter().filter_map(|key| key.strip_prefix(&prefix));
+        match own.into_iter().find(|name| !may(name) && !names.iter().any(|expected| expected == name)) {
+            Some(other) => {
+                let keys: Vec<String> = names.iter().map(|name| self.key(name)).collect();
+                let (other, keys) = (self.key(other), keys.join("`, `"));
+                Err(format!("the tensor `{other}` was not expected beside `{keys}`: {rule}"))
+            }
             None => Ok(()),
         }
     }
@@ -224,7 +243,11 @@ impl Module<'_, '_> {
         // A tensor at the root stands for itself.
         let modules = self.file.names().into_iter().map(|key| key.rsplit_once('.').map_or(key, |(module, _)| module));
         let modules: BTreeSet<&str> = modules.collect();
-        format!("there is no such module, the file has `{}`", Vec::from_iter(modules).join("`, `"))
+        let found = Vec::from_iter(modules).join("`, `");
+        if self.path.is_empty() {
+            return format!("no tensor is at the file's root (`prefix` names a module), the file has `{found}`");
+        }
+        format!("there is no such module, the file has `{found}`")
     }
 
     fn view(&self, name: &str) -> Result<TensorView<'_>> {
@@ -279,4 +302,43 @@ impl Module<'_, '_> {
 
 fn elements<const N: usize>(data: &[u8], element: impl Fn([u8; N]) -> f64) -> Vec<f64> {
     data.as_chunks().0.iter().map(|bytes| element(*bytes)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::validate;
+
+    /// What is said of the weights, biases last, of a cell of one input and two units.
+    fn said(options: &str, change: impl FnOnce(&mut [Vec<f32>; 4])) -> Option<String> {
+        let mut tensors = [8, 16, 8, 8].map(|len| vec![0.5f32; len]);
+        change(&mut tensors);
+        let bytes = tensors.map(|tensor| tensor.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>());
+        let shapes = [("weight_ih", vec![8, 1]), ("weight_hh", vec![8, 2]), ("bias_ih", vec![8]), ("bias_hh", vec![8])];
+        let views = shapes
+            .into_iter()
+            .zip(&bytes)
+            .map(|((name, shape), bytes)| (name, TensorView::new(Dtype::F32, shape, bytes).expect("bytes that fit")));
+        let bytes = safetensors::serialize(views, None).expect("a file");
+        let file = SafeTensors::deserialize(&bytes).expect("a file");
+        let written = syn::parse_str(&format!("krate; in=1, hidden=2, weights=\"file\", {options}"));
+        let cell = validate(written.expect("the grammar")).unwrap_or_else(|error| panic!("{error}"));
+        pack_lstm(&cell, None, &Module { file: &file, path: "" }).err()
+    }
+
+    #[test]
+    fn weights_that_the_cell_cannot_hold_are_named() {
+        assert_eq!(said("dtype=f16", |_| {}), None);
+        for (dtype, value, which, expected) in [
+            ("f16", 1e5, 0, "`weight_ih[7]` is 1e5, beyond the range of f16"),
+            ("f16", 1e5, 1, "`weight_hh[15]` is 1e5, beyond the range of f16"),
+            ("bf16", 3.4e38, 0, "`weight_ih[7]` is 3.4e38, beyond the range of bf16"),
+            ("bf16", 3.4e38, 1, "`weight_hh[15]` is 3.4e38, beyond the range of bf16"),
+        ] {
+            let change = |tensors: &mut [Vec<f32>; 4]| *tensors[which].last_mut().expect("elements") = value;
+            assert_eq!(said(&format!("dtype={dtype}"), change).as_deref(), Some(expected));
+        }
+        let sum = said("dtype=f32", |tensors| (tensors[2][6], tensors[3][6]) = (2e38, 2e38));
+        assert_eq!(sum.as_deref(), Some("`bias_ih[6]` and `bias_hh[6]` sum up to inf, expected a finite number"));
+    }
 }

@@ -1,14 +1,19 @@
 //! From what was written to what it means, with each mistake reported at its token.
 
+use std::ops::RangeInclusive;
+
 use proc_macro2::TokenStream;
 use syn::{Attribute, Error, Ident, Lit, LitStr, Result, Visibility};
 
 use crate::parse::{Input, Setting, Value};
 
-/// The most inputs or units: 4 * 4096 * 8192 weights are half a GiB, more than any struct should hold.
-const MAX_SIZE: usize = 4096;
+/// Inputs, units, outputs: 4 * 4096 * 8192 weights are half a GiB, more than any struct should hold.
+const SIZES: RangeInclusive<usize> = 1..=4096;
 
-const KEYS: &str = "`in`, `hidden`, `out`, `dtype`, `bias`, `weights`, `prefix`, `head`";
+/// Layers of a `torch.nn.LSTM`.
+const LAYERS: RangeInclusive<usize> = 0..=4095;
+
+const KEYS: &str = "`in`, `hidden`, `out`, `dtype`, `bias`, `weights`, `prefix`, `layer`, `head`";
 
 /// A cell to be emitted.
 pub(crate) struct Cell {
@@ -50,19 +55,21 @@ pub(crate) struct Weights {
     pub(crate) file: LitStr,
     /// The LSTM's module in the state_dict, empty for its root.
     pub(crate) prefix: String,
+    /// Which layer of the module; without, its only one.
+    pub(crate) layer: Option<usize>,
     /// The linear head's module in the state_dict.
     pub(crate) head: String,
 }
 
 pub(crate) fn validate(written: Input) -> Result<Cell> {
     let (mut input, mut hidden, mut bias, mut dtype) = (None, None, None, None);
-    let (mut out, mut file, mut prefix, mut head) = (None, None, None, None);
+    let (mut out, mut file, mut prefix, mut layer, mut head) = (None, None, None, None, None);
     for setting in &written.options {
         let Setting { key, value } = setting;
         match key.to_string().as_str() {
-            "in" => once(&mut input, key, size(key, value)?)?,
-            "hidden" => once(&mut hidden, key, size(key, value)?)?,
-            "out" => once(&mut out, key, size(key, value)?)?,
+            "in" => once(&mut input, key, whole(key, value, SIZES)?)?,
+            "hidden" => once(&mut hidden, key, whole(key, value, SIZES)?)?,
+            "out" => once(&mut out, key, whole(key, value, SIZES)?)?,
             "bias" => once(&mut bias, key, boolean(value)?)?,
             "dtype" => once(&mut dtype, key, element(value)?)?,
             "weights" if cfg!(feature = "bake") => once(&mut file, key, text(key, value)?)?,
@@ -72,6 +79,7 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
                 return Err(Error::new(key.span(), message));
             }
             "prefix" => once(&mut prefix, key, (key.span(), text(key, value)?.value()))?,
+            "layer" => once(&mut layer, key, (key.span(), whole(key, value, LAYERS)?))?,
             "head" => once(&mut head, key, (key.span(), text(key, value)?.value()))?,
             other => return Err(Error::new(key.span(), unknown_key(other))),
         }
@@ -79,16 +87,21 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
     if let (Some((span, _)), None) = (&head, out) {
         return Err(Error::new(*span, "`head` names a linear layer: it needs `out = <number of outputs>`"));
     }
-    let weights = match (file, prefix, head) {
-        (Some(file), prefix, head) => Some(Weights {
-            file,
-            prefix: prefix.map(|(_, path)| path).unwrap_or_default(),
-            head: head.map_or_else(|| "linear".to_owned(), |(_, path)| path),
-        }),
-        (None, Some((span, _)), _) => return Err(Error::new(span, needs_weights("prefix"))),
-        (None, None, Some((span, _))) => return Err(Error::new(span, needs_weights("head"))),
-        (None, None, None) => None,
-    };
+    let of_a_file = [
+        ("prefix", prefix.as_ref().map(|(span, _)| *span)),
+        ("layer", layer.as_ref().map(|(span, _)| *span)),
+        ("head", head.as_ref().map(|(span, _)| *span)),
+    ];
+    if let (None, Some((key, Some(span)))) = (&file, of_a_file.into_iter().find(|(_, span)| span.is_some())) {
+        let message = format!("`{key}` names tensors of a file: it needs `weights = \"file.safetensors\"`");
+        return Err(Error::new(span, message));
+    }
+    let weights = file.map(|file| Weights {
+        file,
+        prefix: prefix.map(|(_, path)| path).unwrap_or_default(),
+        layer: layer.map(|(_, layer)| layer),
+        head: head.map_or_else(|| "linear".to_owned(), |(_, path)| path),
+    });
     let missing = |key: &str| Error::new(written.end, format!("missing key `{key}`: write `{key} = <number>`"));
     Ok(Cell {
         library: written.library,
@@ -111,16 +124,14 @@ fn once<T>(place: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
     }
 }
 
-fn size(key: &Ident, value: &Value) -> Result<usize> {
+fn whole(key: &Ident, value: &Value, range: RangeInclusive<usize>) -> Result<usize> {
+    let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
     let Value::Lit(Lit::Int(number)) = value else {
-        return Err(Error::new(value.span(), format!("expected a whole number from 1 to {MAX_SIZE} for `{key}`")));
+        return Err(Error::new(value.span(), format!("{expected} for `{key}`")));
     };
     match number.base10_parse::<usize>() {
-        Ok(size @ 1..=MAX_SIZE) if number.suffix().is_empty() => Ok(size),
-        _ => {
-            let message = format!("`{key}` is {number}, expected a whole number from 1 to {MAX_SIZE}");
-            Err(Error::new(number.span(), message))
-        }
+        Ok(value) if range.contains(&value) && number.suffix().is_empty() => Ok(value),
+        _ => Err(Error::new(number.span(), format!("`{key}` is {number}, {expected}"))),
     }
 }
 
@@ -136,10 +147,6 @@ fn text(key: &Ident, value: &Value) -> Result<LitStr> {
         Value::Lit(Lit::Str(text)) => Ok(text.clone()),
         _ => Err(Error::new(value.span(), format!("expected a string for `{key}`"))),
     }
-}
-
-fn needs_weights(key: &str) -> String {
-    format!("`{key}` names tensors of a file: it needs `weights = \"file.safetensors\"`")
 }
 
 fn element(value: &Value) -> Result<Element> {
@@ -185,6 +192,33 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_sizes_are_accepted() {
+        let largest = cell("in=4096, hidden=4096, out=4096").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((largest.input, largest.hidden, largest.out), (4096, 4096, Some(4096)));
+    }
+
+    #[cfg(feature = "bake")]
+    #[test]
+    fn every_key_is_given_once() {
+        let all = [
+            "in=1",
+            "hidden=2",
+            "out=3",
+            "bias=true",
+            "dtype=f32",
+            "weights=\"a\"",
+            "prefix=\"b\"",
+            "layer=0",
+            "head=\"c\"",
+        ];
+        for twice in all {
+            let key = twice.split('=').next().unwrap_or_default();
+            let message = cell(&format!("{}, {twice}", all.join(", "))).err().map(|error| error.to_string());
+            assert_eq!(message, Some(format!("duplicate key `{key}`")));
+        }
+    }
+
+    #[test]
     fn every_mistake_is_named() {
         for (tokens, expected) in [
             ("hidden=20", "missing key `in`"),
@@ -203,6 +237,9 @@ mod tests {
             ("in=10, hidden=20, out=0", "`out` is 0, expected a whole number"),
             ("in=10, hidden=20, outputs=1", "did you mean `out`?"),
             ("in=10, hidden=20, prefix=\"rec\"", "`prefix` names tensors of a file: it needs `weights ="),
+            ("in=10, hidden=20, layer=1", "`layer` names tensors of a file: it needs `weights ="),
+            ("in=10, hidden=20, layer=4096", "`layer` is 4096, expected a whole number from 0 to 4095"),
+            ("in=10, hidden=20, layer=l1", "expected a whole number from 0 to 4095 for `layer`"),
             ("in=10, hidden=20, out=1, head=\"lin\"", "`head` names tensors of a file: it needs `weights ="),
             ("in=10, hidden=20, head=\"lin\"", "it needs `out ="),
             ("in=10, hidden=20, prefix=rec", "expected a string for `prefix`"),

@@ -6,6 +6,7 @@
 models.safetensors: for each case `{case}.rec.*`, the state_dict of an LSTM (or LSTMCell), `{case}.lin.*`, that of a
 Linear behind it, and what PyTorch computes with them in float64 from h = c = 0: `{case}.golden.x` [T, I], `h` [T, H],
 `y` [T, OUT]. A case named after a type is stored in that type; float64 computed with what was stored.
+amp.safetensors: the first of them, as `lstm` and `linear`: what the README bakes in.
 root.safetensors: a state_dict without prefix, with the names of an LSTMCell and a Linear called `linear`.
 bad.safetensors: modules that are each wrong in one way, for a cell of 1 input and 2 units and a Linear to 1 output.
 huge.safetensors: shapes without an element, of a cell with 2^62 units.
@@ -93,6 +94,11 @@ def bad():
     return {f"{module}.{name}": tensor.clone() for module, tensors in modules.items() for name, tensor in tensors.items()}
 
 
+def renamed(tensors, names):
+    split = ((*key.rsplit(".", 1), tensor) for key, tensor in tensors.items())
+    return {f"{names[module]}.{name}": tensor for module, name, tensor in split if module in names}
+
+
 def main():
     torch.manual_seed(2026)
     torch.set_num_threads(1)
@@ -103,6 +109,8 @@ def main():
     for name, sizes in CASES.items():
         models |= case(name, *sizes)
     save_file(models, FOLDER / "models.safetensors", metadata)
+    names = {"amp.rec": "lstm", "amp.lin": "linear"}
+    save_file(renamed(models, names), FOLDER / "amp.safetensors", metadata)
 
     cell, linear = torch.nn.LSTMCell(4, 6), torch.nn.Linear(6, 2, bias=False)
     root = cell.state_dict() | {f"linear.{name}": tensor for name, tensor in linear.state_dict().items()}

@@ -15,5 +15,8 @@
 //! [`Workspace`]: crate::lstm::Workspace
 //! [`Lstm::stream`]: crate::Lstm::stream
 //! [`Lstm::advance`]: crate::Lstm::advance
+//! [`Lstm::stream_reset`]: crate::Lstm::stream_reset
+//! [`LinearTensors::apply`]: crate::state_dict::LinearTensors::apply
+//! [`Stream`]: crate::lstm::Stream
 //! [`LstmWeights::keras`]: crate::LstmWeights::keras
 //! [`LstmWeights::onnx`]: crate::LstmWeights::onnx
