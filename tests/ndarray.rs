@@ -149,3 +149,11 @@ fn states_of_another_shape_are_refused_even_with_as_many_elements() {
     let error = lstm.forward_array(one.view(), None, Some((h.view(), wrong))).map(drop);
     assert!(matches!(error, Err(Error::WrongShape { tensor: "c_0", size: 6, .. })), "{error:?}");
 }
+
+#[test]
+fn a_view_that_repeats_its_elements_is_not_copied_before_its_shape_is_checked() {
+    let one = Array3::<f32>::zeros((1, 1, 1));
+    let endless = one.broadcast((1 << 40, 1 << 10, 8)).expect("a shape that ndarray takes");
+    let error = lstm(false).forward_array(endless, None, None).map(drop);
+    assert!(matches!(error, Err(Error::WrongShape { tensor: "input", size: 3, .. })), "{error:?}");
+}

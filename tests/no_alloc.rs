@@ -199,12 +199,14 @@ fn a_stream_with_room_allocates_nothing_from_its_first_piece_on() {
             let lstm = case.model.lstm(isa);
             let mut stream = lstm.stream(batch, None).expect("a batch");
             lstm.stream_reserve(&mut stream, 7).expect("its own stream");
+            let threads = lstm.clone().threads(4);
             let mut advance = |steps: usize| {
                 let (x, output) = (&case.x[..steps * batch * 16], &mut output[..steps * batch * hidden]);
                 lstm.advance(&mut stream, Input::new(x, &[steps, batch, 16]), output).expect("right shapes");
                 lstm.stream_states_into(&stream, (&mut h, &mut c)).expect("right lengths");
                 let initial = (steps == 3).then(|| case.initial().expect("states"));
                 lstm.stream_reset(&mut stream, initial).expect("its own states");
+                threads.stream_reset(&mut stream, initial).expect("the same options");
             };
             assert_eq!([7, 1, 3, 7].map(|steps| calls(|| advance(steps))), [0; 4], "({hidden}, {batch}) on {isa}");
         }

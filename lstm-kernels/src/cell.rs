@@ -151,9 +151,11 @@ impl<
         Self::check(weights)?;
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();
         let fields = cell.as_mut_ptr();
-        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`. All fields are
-        // written before `assume_init`: `choice`, and with zero bytes `bias`, `columns` and `head`, each a zero of its
-        // element, the last one by the promise of `Head`.
+        // No other field is there to be forgotten.
+        let _ = |Self { bias: _, columns: _, head: _, choice: _ }: Self| ();
+        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`; `&raw mut` makes
+        // no reference to what is not yet written. All fields are written before `assume_init`: `choice`, and with bytes
+        // of zero `bias` (lines of f32), `columns` (lines, by the promise of `Element`) and `head` (by that of `Head`).
         let mut cell = unsafe {
             (&raw mut (*fields).bias).write_bytes(0, 1);
             (&raw mut (*fields).columns).write_bytes(0, 1);

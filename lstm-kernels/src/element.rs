@@ -8,7 +8,8 @@ use crate::simd::{Simd, Vector};
 /// A type that weights are stored in: f32, and the f16 and bf16 of the crate `half`.
 ///
 /// # Safety
-/// Any bytes are a [`Line`](Self::Line), and bytes of zero are [`ZERO`](Self::ZERO).
+/// Any `size_of::<Line>()` initialised bytes are a [`Line`](Self::Line) ([`read_lines`] makes lines of a file's), and bytes
+/// of zero are [`ZERO`](Self::ZERO) (`Cell::with_isa_boxed` zeroes memory).
 pub unsafe trait Element: Copy + 'static {
     /// 16 lanes of one column, or of those that share a line.
     type Line: Copy + core::fmt::Debug + Send + Sync + 'static;
@@ -44,7 +45,7 @@ pub unsafe trait Element: Copy + 'static {
     }
 }
 
-// SAFETY: a line is an array of f32 without padding.
+// SAFETY: a line is 16 f32, and any 32 bits are one; those of `ZERO`, +0.0, are zero.
 unsafe impl Element for f32 {
     type Line = Line;
 
@@ -72,7 +73,7 @@ unsafe impl Element for f32 {
 #[repr(C, align(32))]
 pub struct F16Line(pub(crate) [u16; 16]);
 
-// SAFETY: a line is an array of u16 without padding.
+// SAFETY: a line is 16 u16, and any 16 bits are one; those of `ZERO` are zero.
 unsafe impl Element for f16 {
     type Line = F16Line;
 
@@ -108,7 +109,7 @@ pub struct Bf16Line([u32; 16]);
 
 /// A conversion instruction for each line would cost more than its bytes do. Two columns in one line take a load, a
 /// shift and a mask.
-// SAFETY: a line is an array of u32 without padding.
+// SAFETY: a line is 16 u32, and any 32 bits are one; those of `ZERO` are zero.
 unsafe impl Element for bf16 {
     type Line = Bf16Line;
 
@@ -138,8 +139,8 @@ pub(crate) const fn read_lines<E: Element, const LEN: usize, const BYTES: usize>
     const { assert!(BYTES == size_of::<[E::Line; LEN]>(), "as many bytes as the lines have") };
     #[cfg(target_endian = "big")]
     let bytes = &swap_bytes(*bytes, E::WORD);
-    // SAFETY: `bytes` is readable for the size of the lines, as asserted above; the read needs no alignment, and any
-    // bytes are a line of every element.
+    // SAFETY: `bytes` borrows as many initialised bytes as the lines have, as asserted above; the read needs no
+    // alignment; any bytes are a line by the promise of `Element`, and `LEN` times as many an array of them.
     unsafe { bytes.as_ptr().cast::<[E::Line; LEN]>().read_unaligned() }
 }
 

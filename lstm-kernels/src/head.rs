@@ -24,7 +24,7 @@ use crate::weights::LstmWeights;
 /// What stands behind the LSTM of a cell: nothing, `()`, or a [`Linear`].
 ///
 /// # Safety
-/// Bytes of zero are [`ZERO`](Self::ZERO).
+/// `size_of::<Self>()` bytes of zero are a valid value, and equal to [`ZERO`](Self::ZERO).
 pub unsafe trait Head: Sized {
     /// All weights zero.
     const ZERO: Self;
@@ -36,7 +36,7 @@ pub unsafe trait Head: Sized {
     fn pack(&mut self, weights: &LstmWeights<'_>);
 }
 
-// SAFETY: it has no bytes.
+// SAFETY: its size is 0, and no bytes are its only value.
 unsafe impl Head for () {
     const ZERO: Self = ();
 
@@ -54,7 +54,7 @@ pub struct Linear<const H: usize, const OUT: usize, const LEN: usize> {
     lines: [Line; LEN],
 }
 
-// SAFETY: it is an array of f32, whose zero has bytes of zero.
+// SAFETY: its only field is an array of lines of f32; `ZERO` sets each to +0.0, whose bytes are zero.
 unsafe impl<const H: usize, const OUT: usize, const LEN: usize> Head for Linear<H, OUT, LEN> {
     const ZERO: Self = {
         assert!(H > 0 && OUT > 0 && LEN == layout::head_lines(H, OUT), "let `lstm_cell!` compute these sizes");

@@ -112,9 +112,12 @@ fn a_linear_layer_takes_rows_and_refuses_what_are_none() {
     let mut two = head.clone();
     (two.out_features, two.weight, two.bias) = (2, vec![0.0; 40], None);
     assert_eq!(two.apply(&x, &mut y), wrong("y", [1, 1, 2], 3));
-    let mut none = head.clone();
-    (none.out_features, none.weight, none.bias) = (0, vec![], None);
-    assert_eq!((none.apply(&[], &mut []), none.apply(&x, &mut [])), (Ok(()), wrong("x", [1, 0, 20], 60)));
+    for (option, sizes) in [("out_features", (20, 0)), ("in_features", (0, 1))] {
+        let mut none = head.clone();
+        ((none.in_features, none.out_features), none.weight, none.bias) = (sizes, vec![], None);
+        let error = none.apply(&[], &mut y).expect_err("a size of zero");
+        assert!(matches!(error, Error::InvalidOption { option: found, .. } if found == option), "{error}");
+    }
     assert_eq!(y, [9.0; 3], "nothing is written");
 }
 

@@ -45,13 +45,16 @@ impl Lstm {
     ///
     /// # Panics
     /// If the axes of a result that are not zero multiply to more than `isize::MAX`, the limit of `ndarray`: only for
-    /// an empty batch of that many time steps.
+    /// an empty batch of that many time steps. As a `Vec` does, if a result, or the copy of a view that repeats its
+    /// elements (`broadcast`), needs more memory than there can be.
     pub fn forward_array<D: Dimension>(
         &self,
         x: ArrayView<'_, f32, D>,
         lengths: Option<&[usize]>,
         initial: Option<(ArrayView<'_, f32, D>, ArrayView<'_, f32, D>)>,
     ) -> Result<Arrays<D>, Error> {
+        // Before a copy is made of what will be refused.
+        Extent::of_shape(self.config(), x.shape())?;
         let standard = x.as_standard_layout();
         let input = Input::new(standard.as_slice().unwrap_or_default(), x.shape());
         let input = lengths.map_or(input, |lengths| input.lengths(lengths));

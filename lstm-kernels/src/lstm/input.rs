@@ -68,20 +68,26 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Reads and checks an input's shape, length and lengths.
-    pub(crate) fn new(config: &LstmConfig, input: &Input<'_>) -> Result<Self, Error> {
+    /// Reads and checks an input's shape.
+    pub(crate) fn of_shape(config: &LstmConfig, shape: &[usize]) -> Result<Self, Error> {
         let batch_first = config.batch_first;
-        let (steps, batch, batched, size) = match *input.shape {
+        let (steps, batch, batched, size) = match *shape {
             [steps, size] => (steps, 1, false, size),
             [batch, steps, size] if batch_first => (steps, batch, true, size),
             [steps, batch, size] => (steps, batch, true, size),
-            _ => return Err(wrong_input(config, input.shape)),
+            _ => return Err(wrong_input(config, shape)),
         };
         if size != config.input_size || steps == 0 {
-            return Err(wrong_input(config, input.shape));
+            return Err(wrong_input(config, shape));
         }
-        let extent = Self { steps, batch, batched, batch_first };
-        check_elements("input", input.data.len(), extent.dimensions(size))?;
+        Ok(Self { steps, batch, batched, batch_first })
+    }
+
+    /// Reads and checks an input's shape, length and lengths.
+    pub(crate) fn new(config: &LstmConfig, input: &Input<'_>) -> Result<Self, Error> {
+        let extent = Self::of_shape(config, input.shape)?;
+        let (steps, batch) = (extent.steps, extent.batch);
+        check_elements("input", input.data.len(), extent.dimensions(config.input_size))?;
         if let Some(lengths) = input.lengths {
             if lengths.len() != batch {
                 return Err(Error::WrongLengths { expected: batch, found: lengths.len() });

@@ -97,6 +97,9 @@ impl Lstm {
     /// An option that `torch.nn.LSTM` refuses; another number of weights than layers times directions; a tensor of the
     /// wrong length, a NaN or infinite weight or one beyond the `dtype`, a missing or unexpected bias or projection; an
     /// instruction set that this CPU lacks.
+    ///
+    /// # Panics
+    /// As a `Vec` does, if the packed weights need more memory than there can be.
     pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
         config.check()?;
         let token = Token::new(isa)?;
@@ -127,10 +130,16 @@ impl Lstm {
     ///
     /// # Errors
     /// An input of the wrong shape or lengths, states of another number of elements.
+    ///
+    /// # Panics
+    /// As a `Vec` does, if the results need more memory than there can be.
     pub fn forward(&self, input: Input<'_>, initial: Option<(&[f32], &[f32])>) -> Result<Output, Error> {
         let extent = Extent::new(&self.config, &input)?;
         let (h_size, c_size) = (self.config.h_size(), self.config.hidden_size);
-        let tensor = |shape: Vec<usize>| Tensor { data: alloc::vec![0.0; shape.iter().product()], shape };
+        let tensor = |shape: Vec<usize>| {
+            let len = shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size));
+            Tensor { data: alloc::vec![0.0; len], shape }
+        };
         let state = |size| {
             let cells = self.config.cells();
             tensor(if extent.batched { alloc::vec![cells, extent.batch, size] } else { alloc::vec![cells, size] })

@@ -45,10 +45,11 @@ impl Part {
 
     /// Sets all states to zero.
     pub(super) fn clear(&mut self, lstm: &Lstm) {
-        let rows = lstm.config.cells() * self.streams();
+        // (Saturated, for a `Vec` to refuse.)
+        let rows = lstm.config.cells().saturating_mul(self.streams());
         for (state, size) in [(&mut self.h, lstm.config.h_size()), (&mut self.c, lstm.config.hidden_size)] {
             state.clear();
-            state.resize(rows * layout::padded(size), 0.0);
+            state.resize(rows.saturating_mul(layout::padded(size)), 0.0);
         }
     }
 
@@ -56,8 +57,8 @@ impl Part {
     /// together; and for every smaller one.
     pub(super) fn reserve(&mut self, lstm: &Lstm, steps: usize, most: usize) {
         let (config, streams) = (&lstm.config, self.streams());
-        let rows = usize::min(steps * streams, usize::max(most, streams));
-        let floats = rows * usize::max(config.input_size, config.output_size());
+        let rows = usize::min(steps.saturating_mul(streams), usize::max(most, streams));
+        let floats = rows.saturating_mul(usize::max(config.input_size, config.output_size()));
         grow(&mut self.x, floats, 0.0);
         grow(&mut self.y, floats, 0.0);
         let at_once = lstm.directions_at_once();
@@ -262,7 +263,7 @@ impl Part {
 
 /// The length of [`Pass::next`].
 fn next_len(lstm: &Lstm, streams: usize) -> usize {
-    streams * layout::padded(lstm.config.hidden_size)
+    streams.saturating_mul(layout::padded(lstm.config.hidden_size))
 }
 
 /// Lines of scratch for any of the layers.

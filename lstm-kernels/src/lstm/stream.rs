@@ -55,7 +55,9 @@ impl Lstm {
             return Err(Error::BidirectionalStream);
         }
         check_size("batch", batch)?;
+        self.check_initial(initial, batch)?;
         let mut stream = Stream { config: self.config, batch, workspace: Workspace::new() };
+        stream.workspace.prepare(self, 1, batch);
         self.stream_reset(&mut stream, initial)?;
         Ok(stream)
     }
@@ -95,12 +97,10 @@ impl Lstm {
     /// [`Error::ForeignStream`]; states of another number of elements. The stream has not changed then.
     pub fn stream_reset(&self, stream: &mut Stream, initial: Option<(&[f32], &[f32])>) -> Result<(), Error> {
         self.check_stream(stream)?;
-        if let Some((h, c)) = initial {
-            self.check_states(("h_0", h.len()), ("c_0", c.len()), stream.batch)?;
-        }
-        stream.workspace.prepare(self, 1, stream.batch);
-        if let Some((h, c)) = initial {
-            stream.workspace.set_states(self, h, c);
+        self.check_initial(initial, stream.batch)?;
+        match initial {
+            Some((h, c)) => stream.workspace.set_states(self, h, c),
+            None => stream.workspace.clear(self),
         }
         Ok(())
     }
@@ -142,8 +142,8 @@ impl Lstm {
     pub fn stream_states(&self, stream: &Stream) -> Result<(Vec<f32>, Vec<f32>), Error> {
         self.check_stream(stream)?;
         let rows = self.config.cells() * stream.batch;
-        let mut states =
-            (alloc::vec![0.0; rows * self.config.h_size()], alloc::vec![0.0; rows * self.config.hidden_size]);
+        let state = |size| alloc::vec![0.0; rows * size]; // the stream holds as many
+        let mut states = (state(self.config.h_size()), state(self.config.hidden_size));
         self.stream_states_into(stream, (&mut states.0, &mut states.1))?;
         Ok(states)
     }
@@ -157,6 +157,10 @@ impl Lstm {
         self.check_states(("h", h.len()), ("c", c.len()), stream.batch)?;
         stream.workspace.states(self, h, c);
         Ok(())
+    }
+
+    fn check_initial(&self, initial: Option<(&[f32], &[f32])>, batch: usize) -> Result<(), Error> {
+        initial.map_or(Ok(()), |(h, c)| self.check_states(("h_0", h.len()), ("c_0", c.len()), batch))
     }
 
     fn check_stream(&self, stream: &Stream) -> Result<(), Error> {

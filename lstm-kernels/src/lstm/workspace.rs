@@ -59,6 +59,11 @@ impl Workspace {
         self.order.extend(0..batch);
         self.deal();
         self.reserve(lstm, steps);
+        self.clear(lstm);
+    }
+
+    /// Sets all states to zero.
+    pub(super) fn clear(&mut self, lstm: &Lstm) {
         self.parts[..self.used].iter_mut().for_each(|part| part.clear(lstm));
     }
 

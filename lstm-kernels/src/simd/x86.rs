@@ -33,9 +33,10 @@ pub(crate) fn v3() -> Option<V3> {
     V3::try_new().filter(|_| keeps(0b0000_0110))
 }
 
-/// The same for AVX-512.
+/// The same for AVX-512. Its feature `avx512f` implies all of [`V3`]'s for the compiler; without `std`, `pulp` has asked
+/// for those of `V4` alone.
 pub(crate) fn v4() -> Option<V4> {
-    V4::try_new().filter(|_| keeps(0b1110_0110))
+    V4::try_new().filter(|_| v3().is_some() && keeps(0b1110_0110))
 }
 
 /// Whether the system has switched these registers on (in XCR0) and keeps them when it changes tasks: `std` asks for
@@ -58,17 +59,20 @@ fn keeps(registers: u32) -> bool {
     if known == 0 {
         // Leaf 1, ECX, bit 27: OSXSAVE.
         let readable = __cpuid(1).ecx >> 27 & 1 == 1;
-        // SAFETY: OSXSAVE says that the CPU has XGETBV and that the system lets programs use it.
+        // SAFETY: OSXSAVE, just read, is set only on a CPU with XSAVE, which is the feature that `xcr0` enables, and
+        // only when the system has set CR4.OSXSAVE, which XGETBV asks for.
         known = KNOWN | if readable { unsafe { xcr0() } } else { 0 };
         XCR0.store(known, Ordering::Relaxed);
     }
     known & registers == registers
 }
 
+/// # Safety
+/// OSXSAVE (CPUID.1:ECX, bit 27) is set.
 #[cfg(not(feature = "std"))]
 #[target_feature(enable = "xsave")]
-fn xcr0() -> u32 {
-    // SAFETY: register 0 exists where XGETBV does, which the feature proves.
+unsafe fn xcr0() -> u32 {
+    // SAFETY: XGETBV faults neither, which OSXSAVE means, nor for register 0, which exists wherever it does.
     unsafe { _xgetbv(0) as u32 }
 }
 
@@ -94,7 +98,7 @@ impl Simd for V3 {
     #[inline(always)]
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
         let [low, high] = cast(*lanes);
-        // SAFETY: the token proves F16C.
+        // SAFETY: `V3` has a field for F16C, all that the instruction needs.
         Pair(unsafe { [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)] })
     }
 
@@ -155,7 +159,10 @@ impl Simd for V4 {
     }
 }
 
-/// AVX512-FP16 on top of [`V4`]: arithmetic in f16. `pulp` has no token for it. Only [`V4F16::try_new`] makes one.
+/// AVX512-FP16 on top of [`V4`]: arithmetic in f16. `pulp` has no token for it.
+///
+/// **Invariant**: one exists only if CPUID has AVX512-FP16 and [`v4`] gave a token. The field is private to this file,
+/// where [`V4F16::try_new`] is the only expression that makes one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct V4F16 {
     v4: V4,
@@ -217,13 +224,14 @@ impl Simd for V4F16 {
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) {
-        // SAFETY: the token proves all features of `enter`.
+        // SAFETY: `V4` of pulp, in the token, has a field for each feature of `enter` but AVX512-FP16, which the
+        // invariant of `V4F16` has; what `avx512f` implies beside them, `v4` has looked for.
         unsafe { enter(self, op) }
     }
 
     #[inline(always)]
     fn outline<F: Section<Self>>(self, section: F) {
-        // SAFETY: the token proves all features of `outline`.
+        // SAFETY: as in `enter`, of the same features.
         unsafe { outline(self, section) }
     }
 }
@@ -243,31 +251,31 @@ impl F16Simd for V4F16 {
 
     #[inline(always)]
     fn splat(self, pair: u32) -> __m512h {
-        // SAFETY: the token proves AVX512-FP16.
+        // SAFETY: the invariant of `V4F16`.
         unsafe { _mm512_castsi512_ph(self.avx512f._mm512_set1_epi32(pair.cast_signed())) }
     }
 
     #[inline(always)]
     fn join(self, low: &[u16; 16], high: &[u16; 16]) -> __m512h {
-        // SAFETY: the token proves AVX512-FP16.
+        // SAFETY: the invariant of `V4F16`.
         unsafe { _mm512_castsi512_ph(cast([*low, *high])) }
     }
 
     #[inline(always)]
     fn mul(self, a: __m512h, b: __m512h) -> __m512h {
-        // SAFETY: the token proves AVX512-FP16.
+        // SAFETY: the invariant of `V4F16`.
         unsafe { _mm512_mul_ph(a, b) }
     }
 
     #[inline(always)]
     fn mul_add(self, a: __m512h, b: __m512h, c: __m512h) -> __m512h {
-        // SAFETY: the token proves AVX512-FP16.
+        // SAFETY: the invariant of `V4F16`.
         unsafe { _mm512_fmadd_ph(a, b, c) }
     }
 
     #[inline(always)]
     fn widen(self, lanes: __m512h) -> [__m512; 2] {
-        // SAFETY: the token proves AVX512-FP16.
+        // SAFETY: the invariant of `V4F16`.
         let [low, high] = cast::<__m512i, [__m256i; 2]>(unsafe { _mm512_castph_si512(lanes) });
         // SAFETY: as above.
         unsafe { [_mm512_cvtxph_ps(_mm256_castsi256_ph(low)), _mm512_cvtxph_ps(_mm256_castsi256_ph(high))] }

@@ -10,6 +10,7 @@ use crate::head::Rows;
 use crate::isa::Token;
 use crate::lstm::input::check_elements;
 use crate::simd::dispatch;
+use crate::weights::check_size;
 
 /// The f32 tensors of a `torch.nn.Linear`, y = W x + b: what [`LstmWeights::with_head`](crate::LstmWeights::with_head)
 /// takes, and what stands behind an [`Lstm`](crate::Lstm).
@@ -43,19 +44,19 @@ impl LinearTensors {
     /// ```
     ///
     /// # Errors
-    /// [`Error::WrongElements`] if x and y are not as many rows, or if a weight or bias was added to the tensors or
-    /// taken away. Nothing is written then.
+    /// [`Error::WrongElements`] if x and y are not as many rows, or if the tensors' fields were changed and do not fit
+    /// together; [`Error::InvalidOption`] if a size was set to zero. Nothing is written then.
     pub fn apply(&self, x: &[f32], y: &mut [f32]) -> Result<(), Error> {
         let Self { in_features: units, out_features: outputs, .. } = *self;
+        check_size("in_features", units)?;
+        check_size("out_features", outputs)?;
         check_elements("weight", self.weight.len(), [1, outputs, units])?;
         let bias = self.bias.as_deref();
         check_elements("bias", bias.map_or(outputs, <[f32]>::len), [1, 1, outputs])?;
-        let rows = y.len().checked_div(outputs).unwrap_or(0);
+        let rows = y.len() / outputs;
         check_elements("y", y.len(), [1, rows, outputs])?;
         check_elements("x", x.len(), [1, rows, units])?;
-        if units > 0 && outputs > 0 {
-            dispatch(Token::fastest(), Rows { weight: &self.weight, bias, h: x, units, y, outputs });
-        }
+        dispatch(Token::fastest(), Rows { weight: &self.weight, bias, h: x, units, y, outputs });
         Ok(())
     }
 }
