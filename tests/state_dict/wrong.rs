@@ -115,8 +115,8 @@ fn a_stack_is_no_cell_and_a_cell_is_no_stack() {
     let wrong = |parts: &Parts| unexpected(refused(parts).expect_err("no cell"));
     assert_eq!(wrong(&lstm("rnn.", 2, false)), "rnn.weight_ih_l1");
     assert_eq!(wrong(&lstm("rnn.", 1, true)), "rnn.weight_ih_l0_reverse");
-    let message = "found `rnn.weight_ih_l1`, but `cell` reads `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, all without \
-        or all with `_l0` (`lstm` is for more layers or directions)";
+    let message = "found `rnn.weight_ih_l1`, but `cell` reads `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, all \
+        without or all with `_l0` (`lstm` is for more layers or directions)";
     assert_eq!(refused(&lstm("rnn.", 2, false)).map_err(|error| error.to_string()), Err(message.to_owned()));
     // A cell has no projection.
     assert_eq!(refused(&lstm("rnn.", 1, false)), Err(StateDictError::Lstm(WeightsError::UnexpectedProjection.into())));

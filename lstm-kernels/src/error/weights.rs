@@ -88,7 +88,9 @@ impl fmt::Display for WeightsError {
             Self::MissingHead => {
                 f.write_str("no linear head was given, expected one (`LstmWeights::with_head`): the cell has an `out`")
             }
-            Self::UnexpectedHead => f.write_str("a linear head was given, expected none: the cell has no `out`, an `Lstm` takes no head"),
+            Self::UnexpectedHead => f.write_str(
+                "a linear head was given, expected none: the cell has no `out`, an `Lstm` takes no head",
+            ),
         }
     }
 }

@@ -56,10 +56,12 @@ impl Lstm {
         }
         check_size("batch", batch)?;
         self.check_initial(initial, batch)?;
-        let mut stream = Stream { config: self.config, batch, workspace: Workspace::new() };
-        stream.workspace.prepare(self, 1, batch);
-        self.stream_reset(&mut stream, initial)?;
-        Ok(stream)
+        let mut workspace = Workspace::new();
+        workspace.prepare(self, 1, batch);
+        if let Some((h, c)) = initial {
+            workspace.set_states(self, h, c);
+        }
+        Ok(Stream { config: self.config, batch, workspace })
     }
 
     /// Makes room for pieces of up to `steps` time steps, so that [`advance`](Self::advance) need not. The states stay.

@@ -33,10 +33,10 @@ pub(crate) fn v3() -> Option<V3> {
     V3::try_new().filter(|_| keeps(0b0000_0110))
 }
 
-/// The same for AVX-512. Its feature `avx512f` implies all of [`V3`]'s for the compiler; without `std`, `pulp` has asked
-/// for those of `V4` alone.
+/// The same for AVX-512. Its feature `avx512f` implies F16C for the compiler. `std` asks for that before it reports
+/// `avx512f`; without it `pulp` has asked for the features of `V4` alone. (A baked cell asks at each step.)
 pub(crate) fn v4() -> Option<V4> {
-    V4::try_new().filter(|_| v3().is_some() && keeps(0b1110_0110))
+    V4::try_new().filter(|_| (cfg!(feature = "std") || v3().is_some()) && keeps(0b1110_0110))
 }
 
 /// Whether the system has switched these registers on (in XCR0) and keeps them when it changes tasks: `std` asks for

@@ -146,10 +146,10 @@ impl fmt::Display for Names<'_> {
 }
 
 /// What the calls read.
-pub(super) const LSTM: &str = "`lstm` reads `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_hr_l0`, those \
-    of further layers, and each with `_reverse` (`cell` is for a `torch.nn.LSTMCell`)";
-pub(super) const CELL: &str = "`cell` reads `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, all without or all with `_l0` \
-    (`lstm` is for more layers or directions)";
+pub(super) const LSTM: &str = "`lstm` reads `weight_ih_l0`, `weight_hh_l0`, `bias_ih_l0`, `bias_hh_l0`, `weight_hr_l0`, \
+    those of further layers, and each with `_reverse` (`cell` is for a `torch.nn.LSTMCell`)";
+pub(super) const CELL: &str = "`cell` reads `weight_ih`, `weight_hh`, `bias_ih` and `bias_hh`, all without or all with \
+    `_l0` (`lstm` is for more layers or directions)";
 pub(super) const LINEAR: &str = "`linear` reads the `weight` and `bias` of one `torch.nn.Linear`";
 
 pub(super) fn unexpected(key: String, expected: &'static str) -> StateDictError {
