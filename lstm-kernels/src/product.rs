@@ -75,8 +75,10 @@ pub(crate) fn add<S: Simd, E: Element>(
         let mut wide = [Line::ZERO; 4 * BLOCK];
         each_panel!(panel => {
             simd.enter(Widen(&panel, &mut wide));
-            panel.widened(&wide).add(simd, chains, sums, count);
+            panel.widened(&wide).add_apart(simd, chains, sums, count);
         });
+    } else if const { size_of::<E>() == 4 } {
+        each_panel!(panel => { panel.add_apart(simd, chains, sums, count); });
     } else {
         each_panel!(panel => { panel.add(simd, chains, sums, count); });
     }
@@ -114,6 +116,12 @@ impl<'a, E: Element> Panel<'a, E> {
         Panel { columns, stride: lines, first: 0, lines, line, inputs, column, start }
     }
 
+    /// [`add`](Self::add) as a function of its own, which the layers of all elements share.
+    #[inline(never)]
+    fn add_apart<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
+        self.add(simd, chains, sums, count);
+    }
+
     /// Adds the products to the first `count` rows of sums.
     #[inline(always)]
     fn add<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
@@ -146,7 +154,7 @@ impl<'a, E: Element> Panel<'a, E> {
                 _ => {}
             } };
             (@ $n:literal $c:literal) => {
-                if const { $n <= tile_lines::<S>(T) && ($c == 1 || !(S::F16 && E::F16)) } {
+                if const { $n <= tile_lines::<S>(T) && ($c < 4 || $n < 4) && ($c == 1 || !(S::F16 && E::F16)) } {
                     simd.enter(Tiles::<E, $n, T, $c> { panel: self, sums, stride, rows });
                 }
             };

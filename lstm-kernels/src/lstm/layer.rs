@@ -85,6 +85,41 @@ macro_rules! with {
 mod overlap;
 mod small;
 
+// Each element's kernels are reached from a module of its own: the compiler cuts a crate by modules, so it builds them,
+// and those of small layers, at the same time.
+
+mod of_f32 {
+    use super::{InputPart, On, Packed, Pass, Token, dispatch};
+
+    #[inline(never)]
+    pub(super) fn run(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
+        dispatch(token, On { layer, pass });
+    }
+
+    #[inline(never)]
+    pub(super) fn input_part(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
+        dispatch(token, InputPart(On { layer, pass }));
+    }
+}
+
+mod of_f16 {
+    use super::{On, Packed, Pass, Token, dispatch, f16};
+
+    #[inline(never)]
+    pub(super) fn run(token: Token, layer: &Packed<f16>, pass: Pass<'_>) {
+        dispatch(token, On { layer, pass });
+    }
+}
+
+mod of_bf16 {
+    use super::{On, Packed, Pass, Token, bf16, dispatch};
+
+    #[inline(never)]
+    pub(super) fn run(token: Token, layer: &Packed<bf16>, pass: Pass<'_>) {
+        dispatch(token, On { layer, pass });
+    }
+}
+
 impl Layer {
     /// Checks and packs weights.
     pub(crate) fn new(
@@ -107,13 +142,18 @@ impl Layer {
 
     /// Makes a pass.
     pub(crate) fn run(&self, token: Token, pass: Pass<'_>) {
-        with!(self, layer => dispatch(token, On { layer, pass }));
+        match self {
+            Self::F32(layer) if layer.small => small::run(token, layer, pass),
+            Self::F32(layer) => of_f32::run(token, layer, pass),
+            Self::F16(layer) => of_f16::run(token, layer, pass),
+            Self::Bf16(layer) => of_bf16::run(token, layer, pass),
+        }
     }
 
     /// The bias and x's part of the sums of all time steps at once, of f32: what a benchmark compares.
     pub(crate) fn input_part(&self, token: Token, pass: Pass<'_>) {
         if let Self::F32(layer) = self {
-            dispatch(token, InputPart(On { layer, pass }));
+            of_f32::input_part(token, layer, pass);
         }
     }
 }
@@ -241,7 +281,7 @@ impl<E: Element> Op for On<'_, E> {
 
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
-        if self.small(simd) || self.overlapped(simd) {
+        if self.overlapped(simd) {
             return;
         }
         let most = self.layer.chunk(self.pass.batch);

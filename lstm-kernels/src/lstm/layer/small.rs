@@ -8,8 +8,7 @@
 
 use core::ops::Range;
 
-use super::{Layer, On, Packed};
-use crate::element::Element;
+use super::{Layer, On, Packed, Pass};
 use crate::isa::Token;
 use crate::kernel::recurrence::{self, Recurrence};
 use crate::kernel::sums::chains;
@@ -24,21 +23,38 @@ impl Layer {
     }
 
     /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding.
+    #[inline]
     pub(crate) fn step(&self, token: Token, x: &[f32], h: &mut [f32], c: &mut [f32], out: &mut [f32]) {
-        with!(self, layer => dispatch(token, OneStep { layer, x, h, c, out }));
+        if let Self::F32(layer) = self {
+            step(token, OneStep { layer, x, h, c, out });
+        }
     }
 }
 
+#[inline(never)]
+fn step(token: Token, step: OneStep<'_>) {
+    dispatch(token, step);
+}
+
+/// A pass through a small layer.
+#[inline(never)]
+pub(super) fn run(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
+    dispatch(token, Small(On { layer, pass }));
+}
+
+/// See [`run`].
+struct Small<'a>(On<'a, f32>);
+
 /// See [`Layer::step`].
-struct OneStep<'a, E: Element> {
-    layer: &'a Packed<E>,
+struct OneStep<'a> {
+    layer: &'a Packed<f32>,
     x: &'a [f32],
     h: &'a mut [f32],
     c: &'a mut [f32],
     out: &'a mut [f32],
 }
 
-impl<E: Element> Op for OneStep<'_, E> {
+impl Op for OneStep<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { layer, x, h, c, out } = self;
@@ -51,26 +67,24 @@ impl<E: Element> Op for OneStep<'_, E> {
     }
 }
 
-impl<E: Element> On<'_, E> {
-    /// All steps of all streams, if the layer is small: of four side by side where that is faster, of the others in
-    /// turn.
+impl Op for Small<'_> {
+    /// All steps of all streams: of four side by side where that is faster, of the others in turn.
     #[inline(always)]
-    pub(super) fn small<S: Simd>(&mut self, simd: S) -> bool {
-        let most = recurrence::streams::<S, E>(self.layer.bias.len());
-        if most == 0 || !self.layer.small {
-            return false;
-        }
-        let (batch, turns) = (self.pass.batch, recurrence::turns::<S>(self.layer.bias.len()));
-        let fours = if most == 4 { batch / 4 } else { 0 };
+    fn run<S: Simd>(self, simd: S) {
+        let Self(mut on) = self;
+        let (batch, lines) = (on.pass.batch, on.layer.bias.len());
+        let fours = if recurrence::streams::<S, f32>(lines) == 4 { batch / 4 } else { 0 };
         for first in (0..4 * fours).step_by(4) {
-            self.side_by_side(simd, first..first + 4);
+            on.side_by_side(simd, first..first + 4);
         }
+        let turns = recurrence::turns::<S>(lines);
         for first in (4 * fours..batch).step_by(turns) {
-            self.in_turn(simd, first..usize::min(first + turns, batch), 0);
+            on.in_turn(simd, first..usize::min(first + turns, batch), 0);
         }
-        true
     }
+}
 
+impl On<'_, f32> {
     /// All steps of four streams.
     #[inline(always)]
     fn side_by_side<S: Simd>(&mut self, simd: S, four: Range<usize>) {
@@ -127,7 +141,7 @@ impl<E: Element> On<'_, E> {
         let (rows, steps) = if in_turn { (1, times.len() * streams.len()) } else { (pass.batch, times.len()) };
         let row = times.start * pass.batch + streams.start;
         let states = streams.start * padded..streams.end * padded;
-        let steps = Recurrence::<E> {
+        let steps = Recurrence {
             w_ih,
             w_hh,
             bias: &layer.bias,
@@ -147,17 +161,17 @@ impl<E: Element> On<'_, E> {
     }
 }
 
-impl<E: Element> Packed<E> {
+impl Packed<f32> {
     /// Some steps of streams through a small layer, one or four of them `together`.
     #[inline(always)]
-    fn enter<S: Simd>(&self, simd: S, together: usize, steps: Recurrence<'_, E>) {
+    fn enter<S: Simd>(&self, simd: S, together: usize, steps: Recurrence<'_, f32>) {
         let lines = self.bias.len();
         macro_rules! enter {
             ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
                 match (together, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
                     $( ($count, $lines, $x, $h) => {
-                        if const { $count <= recurrence::streams::<S, E>($lines) } {
-                            simd.enter(recurrence::Steps::<E, $count, $lines, $x, $h>(steps));
+                        if const { $count <= recurrence::streams::<S, f32>($lines) } {
+                            simd.enter(recurrence::Steps::<f32, $count, $lines, $x, $h>(steps));
                         }
                     } )*
                     _ => debug_assert!(false, "no function for a small layer of these sizes"),
