@@ -84,6 +84,26 @@ pub(crate) fn add<S: Simd, E: Element>(
     }
 }
 
+/// Whether rows go in threes, and in twos where these would leave one over: if the registers hold both chains of such
+/// tiles, which are not put aside then.
+const fn in_threes<S: Simd, E: Element>() -> bool {
+    S::ACCUMULATORS >= 24 && size_of::<E>() == 4
+}
+
+/// Whether there are tiles of so many lines, rows and chains.
+const fn exists<S: Simd, E: Element>(lines: usize, rows: usize, chains: usize) -> bool {
+    let most = tile_lines::<S>(rows);
+    match (rows, chains) {
+        (_, 2 | 4) if S::F16 && E::F16 => false,
+        (3, 2) => in_threes::<S, E>() && lines == most,
+        (2, 2) => S::INTERLEAVE && lines == most,
+        (3 | 2, _) => false,
+        (4, 2) if in_threes::<S, E>() => lines < most,
+        (_, 4) => lines <= most && lines <= 3,
+        _ => lines <= most,
+    }
+}
+
 /// Lines of a tile of `rows` rows: those of a step, but all 8 of a group where the registers hold its chains, so that
 /// the group is read from end to end.
 const fn tile_lines<S: Simd>(rows: usize) -> usize {
@@ -125,11 +145,20 @@ impl<'a, E: Element> Panel<'a, E> {
     /// Adds the products to the first `count` rows of sums.
     #[inline(always)]
     fn add<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
-        let mut done = 0;
-        if const { S::INTERLEAVE } {
-            done = count / 4 * 4;
-            self.tiles::<S, 4>(simd, chains, sums, 0..done);
+        let even = chains == 2 && self.lines.is_multiple_of(const { tile_lines::<S>(2) });
+        let (mut threes, mut fours, mut twos) = (0, 0, 0);
+        if const { in_threes::<S, E>() } && even {
+            threes = if count % 3 == 1 { count.saturating_sub(4) } else { count / 3 * 3 };
+        } else if const { S::INTERLEAVE } {
+            fours = count / 4 * 4;
         }
+        if const { S::INTERLEAVE } && even {
+            twos = (count - threes - fours) / 2 * 2;
+        }
+        self.tiles::<S, 3>(simd, chains, sums, 0..threes);
+        self.tiles::<S, 4>(simd, chains, sums, threes..threes + fours);
+        let done = threes + fours + twos;
+        self.tiles::<S, 2>(simd, chains, sums, threes + fours..done);
         self.tiles::<S, 1>(simd, chains, sums, done..count);
     }
 
@@ -154,7 +183,7 @@ impl<'a, E: Element> Panel<'a, E> {
                 _ => {}
             } };
             (@ $n:literal $c:literal) => {
-                if const { $n <= tile_lines::<S>(T) && ($c < 4 || $n < 4) && ($c == 1 || !(S::F16 && E::F16)) } {
+                if const { exists::<S, E>($n, T, $c) } {
                     simd.enter(Tiles::<E, $n, T, $c> { panel: self, sums, stride, rows });
                 }
             };
