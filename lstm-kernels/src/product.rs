@@ -146,20 +146,18 @@ impl<'a, E: Element> Panel<'a, E> {
     #[inline(always)]
     fn add<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
         let even = chains == 2 && self.lines.is_multiple_of(const { tile_lines::<S>(2) });
-        let (mut threes, mut fours, mut twos) = (0, 0, 0);
-        if const { in_threes::<S, E>() } && even {
-            threes = if count % 3 == 1 { count.saturating_sub(4) } else { count / 3 * 3 };
-        } else if const { S::INTERLEAVE } {
-            fours = count / 4 * 4;
-        }
-        if const { S::INTERLEAVE } && even {
-            twos = (count - threes - fours) / 2 * 2;
-        }
+        let in_threes = const { in_threes::<S, E>() } && even;
+        let threes = match count % 3 {
+            _ if !in_threes => 0,
+            1 => count.saturating_sub(4),
+            _ => count / 3 * 3,
+        };
+        let fours = if const { S::INTERLEAVE } && !in_threes { count / 4 * 4 } else { 0 };
+        let twos = if const { S::INTERLEAVE } && even { (count - threes - fours) / 2 * 2 } else { 0 };
         self.tiles::<S, 3>(simd, chains, sums, 0..threes);
         self.tiles::<S, 4>(simd, chains, sums, threes..threes + fours);
-        let done = threes + fours + twos;
-        self.tiles::<S, 2>(simd, chains, sums, threes + fours..done);
-        self.tiles::<S, 1>(simd, chains, sums, done..count);
+        self.tiles::<S, 2>(simd, chains, sums, threes + fours..threes + fours + twos);
+        self.tiles::<S, 1>(simd, chains, sums, threes + fours + twos..count);
     }
 
     /// [`add`](Self::add) for some rows, `T` at a time.

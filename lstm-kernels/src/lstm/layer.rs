@@ -341,7 +341,8 @@ impl<E: Element> On<'_, E> {
         let (layer, batch, time) = (self.layer, self.pass.batch, first + n);
         let (hidden, output, lines) = (layer.sizes.hidden, layer.sizes.output(), layer.bias.len());
         let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.pass.active[time]);
-        let z = n * batch * lines;
+        let (z, out_stride) = (n * batch * lines, self.pass.out_stride);
+        let out_first = time * batch * out_stride + self.pass.out_first;
         // Forwards and backwards in turn: what the step before read last is still in the cache.
         let backwards = !(self.pass.turn + time).is_multiple_of(2);
         let x = (!ahead).then_some(time);
@@ -358,23 +359,32 @@ impl<E: Element> On<'_, E> {
                 let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
                 add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
             }
-            // All sums are made, so h may be overwritten.
-            let activated = if layer.projection.is_some() { &mut *self.pass.next } else { &mut *self.pass.h };
+            // All sums are made, so h may be overwritten. Without a projection it is the output, copied while the
+            // nearest cache has it.
+            let projected = layer.projection.is_some();
+            let activated = if projected { &mut *self.pass.next } else { &mut *self.pass.h };
             let rows = activated.chunks_exact_mut(padded).zip(self.pass.c.chunks_exact_mut(padded));
-            for ((h, c), z) in rows.zip(self.pass.z[z..].chunks_exact(lines)).take(active) {
-                simd.enter(Activate { z, h, c });
+            let rows = rows.zip(self.pass.z[z..].chunks_exact(lines));
+            for (((h, c), z), out) in rows.zip(self.pass.out[out_first..].chunks_mut(out_stride)).take(active) {
+                simd.enter(Activate { z, h: &mut *h, c });
+                if !projected {
+                    out[..hidden].copy_from_slice(&h[..hidden]);
+                }
+            }
+            if !projected {
+                return;
             }
         }
         if let Some(dense) = &layer.projection {
             let next = Rows { data: self.pass.next, stride: padded, len: hidden };
             let scratch = self.pass.z.len() - batch * dense.lines();
             dense.apply(simd, next, self.pass.h, h_stride, &mut self.pass.z[scratch..], active);
-        } else if alone {
+        } else {
             self.pass.h[..padded].copy_from_slice(&self.pass.next[..padded]);
         }
-        let rows = self.pass.out[time * batch * self.pass.out_stride..].chunks_exact_mut(self.pass.out_stride);
-        for (out, h) in rows.zip(self.pass.h.chunks_exact(h_stride)).take(active) {
-            out[self.pass.out_first..][..output].copy_from_slice(&h[..output]);
+        let rows = self.pass.out[out_first..].chunks_mut(out_stride).zip(self.pass.h.chunks_exact(h_stride));
+        for (out, h) in rows.take(active) {
+            out[..output].copy_from_slice(&h[..output]);
         }
     }
 
