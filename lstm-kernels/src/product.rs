@@ -5,15 +5,28 @@
 //! by panel: 64 columns of 4 lines, 16 KiB, which the nearest cache holds, and these for all rows before the next panel
 //! is read. So weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
 //! steps. (With a call for each tile of 4 rows, batches of 32 took 4 to 8 % longer on Zen 4; where the 4 lines are not
-//! a tile, with AVX2, and were panels each, up to 7 %.) A tile has as many lines as a step's and 4 rows; fewer than 4
-//! rows are taken one by one, up to 8 lines of each.
+//! a tile, with AVX2, and were panels each, up to 7 %.)
 //!
-//! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) is at 87 % of the FMA peak: tiles of 3 rows with
-//! both chains in registers (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a
-//! multiple of 4 KiB, the first chain's sums through memory: each the same time. Prefetching the next panel, a part in
-//! each tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it would be 3 % faster. On Zen 4
-//! that prefetch made 32 streams of (512, 512) in two runs 10 % faster and 2 % slower, with AVX2 20 % faster and the
-//! same, of (256, 256) the same: it helps while others use the L3 cache.
+//! A tile has as many lines as a step's:
+//!
+//! ```text
+//! AVX-512, f32   4 lines of 3 rows, both chains in registers; of 2 rows, where 3 would leave one over
+//! else           4 lines (AVX2, NEON: 1) of 4 rows, one chain after the other; 4 (2) of 2 rows; up to 8 (4) of one row
+//! ```
+//!
+//! Chains of 4 rows are too many for the registers, so the first is put aside, and stores take two cycles each on Zen
+//! 4: threes and twos made 32 streams of (64, 64) 1 %, (128, 128) 2 %, (256, 256) 2.5 % and (512, 512) 8 % faster
+//! there. What single rows would be left read the weights once more: two streams of (128, 128) are 20 % faster, with
+//! AVX2 16 %, three 19 and 6 %, six 9 and 2 %, two in f16 17 %.
+//!
+//! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
+//! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple
+//! of 4 KiB, the first chain's sums through memory: each the same time. Prefetching the next panel, a part in each
+//! tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it would be 3 % faster. On Zen 4 that
+//! prefetch made 32 streams of (512, 512) in two runs 10 % faster and 2 % slower, with AVX2 20 % faster and the same, of
+//! (256, 256) the same: it helps while others use the L3 cache. Also there, with AVX2: tiles of 6 rows the same, and
+//! with functions for whole panels, whose lengths the compiler knows, 2 % faster. 16 units at a time through the gates
+//! in place of 32: with AVX-512 the same, with AVX2 up to 3 % slower.
 
 use core::ops::Range;
 
@@ -84,8 +97,7 @@ pub(crate) fn add<S: Simd, E: Element>(
     }
 }
 
-/// Whether rows go in threes, and in twos where these would leave one over: if the registers hold both chains of such
-/// tiles, which are not put aside then.
+/// Whether rows go in threes: if the registers hold both chains of them.
 const fn in_threes<S: Simd, E: Element>() -> bool {
     S::ACCUMULATORS >= 24 && size_of::<E>() == 4
 }
