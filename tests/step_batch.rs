@@ -1,4 +1,5 @@
-//! A large cell takes several streams over its weights together: any number of them, with the bits of a `step` each.
+//! A cell of several groups takes streams over its weights together, two, four, or if it is large up to 32: any number
+//! of them, with the bits of a `step` each.
 
 use lstm_kernels::{LstmWeights, lstm_cell};
 use support::{Random, assert_same_bits, isas};
@@ -7,11 +8,11 @@ use support::{Random, assert_same_bits, isas};
 const STREAMS: [usize; 17] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 16, 17, 19, 32, 33, 36];
 
 macro_rules! same_bits {
-    ($test:ident, $input:literal, $hidden:literal) => {
+    ($test:ident, $input:literal, $hidden:literal, $dtype:ident, $kib:expr) => {
         #[test]
         fn $test() {
-            lstm_cell!(struct Cell, in=$input, hidden=$hidden);
-            assert!(size_of::<Cell>() > 256 << 10, "not a large one");
+            lstm_cell!(struct Cell, in=$input, hidden=$hidden, dtype=$dtype);
+            assert!($kib.contains(&(size_of::<Cell>() >> 10)), "{} KiB", size_of::<Cell>() >> 10);
             let mut random = Random::new($hidden);
             let bound = 1.0 / f64::from($hidden as u32).sqrt();
             let [weight_ih, weight_hh, bias] =
@@ -51,6 +52,8 @@ macro_rules! same_bits {
     };
 }
 
-same_bits!(up_to_32_together, 3, 129);
-same_bits!(up_to_16_together, 70, 260);
-same_bits!(up_to_8_together, 2, 513);
+same_bits!(two_and_four_together, 31, 60, f32, 32..256);
+same_bits!(two_and_four_together_of_bf16, 5, 100, bf16, 32..256);
+same_bits!(up_to_32_together, 3, 129, f32, 256..);
+same_bits!(up_to_16_together, 70, 260, f32, 256..);
+same_bits!(up_to_8_together, 2, 513, f32, 256..);
