@@ -157,6 +157,7 @@ impl<'a, E: Element> Panel<'a, E> {
     /// Adds the products to the first `count` rows of sums.
     #[inline(always)]
     fn add<S: Simd>(self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
+        // Threes if possible, else fours; of what is left, twos.
         let even = chains == 2 && self.lines.is_multiple_of(const { tile_lines::<S>(2) });
         let in_threes = const { in_threes::<S, E>() } && even;
         let threes = match count % 3 {

@@ -42,7 +42,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
                 _ => together::<S, E, I, H, HP, LAST, 8>(simd, weights, xs, states),
             };
         }
-        macro_rules! together {
+        macro_rules! tiles_of {
             ($n:literal) => {
                 let (tiles, rest) = states.as_chunks_mut::<$n>();
                 let (x_tiles, x_rest) = xs.as_chunks::<$n>();
@@ -53,10 +53,10 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             };
         }
         if const { streams::<S, E>(HP / 4, I + H) == 4 } {
-            together!(4);
+            tiles_of!(4);
         }
         if const { in_twos::<S, E>(HP / 4) && !large::<S, E>(HP / 4, packed(E::FORM, I) + packed(E::FORM, H)) } {
-            together!(2);
+            tiles_of!(2);
         }
         for (state, x) in states.iter_mut().zip(xs) {
             let step = Step { weights, x: [x], states: from_mut(state) };
