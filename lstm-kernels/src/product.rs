@@ -97,9 +97,9 @@ pub(crate) fn add<S: Simd, E: Element>(
     }
 }
 
-/// Whether rows go in threes: if the registers hold both chains of them.
+/// Whether rows go in threes: if the registers hold both chains of such a tile.
 const fn in_threes<S: Simd, E: Element>() -> bool {
-    S::ACCUMULATORS >= 24 && size_of::<E>() == 4
+    2 * 3 * tile_lines::<S>(3) <= S::ACCUMULATORS && size_of::<E>() == 4
 }
 
 /// Whether there are tiles of so many lines, rows and chains.

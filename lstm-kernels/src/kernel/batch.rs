@@ -25,6 +25,13 @@ pub(crate) struct StepBatch<'a, E: Element, const I: usize, const H: usize, cons
     pub(crate) states: &'a mut [State<H, HP>],
 }
 
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> StepBatch<'_, E, I, H, HP, LAST> {
+    /// See [`large`].
+    const fn large<S: Simd>() -> bool {
+        large::<S, E>(HP / 4, packed(E::FORM, I) + packed(E::FORM, H))
+    }
+}
+
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
     for StepBatch<'_, E, I, H, HP, LAST>
 {
@@ -34,7 +41,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn run<S: Simd>(self, simd: S) {
         let (weights, mut states, mut xs) = (self.weights, self.states, self.xs);
         // (Four are a tile: there is nothing to share.)
-        if const { large::<S, E>(HP / 4, packed(E::FORM, I) + packed(E::FORM, H)) } && !matches!(xs.len(), 1 | 4) {
+        if const { Self::large::<S>() } && !matches!(xs.len(), 1 | 4) {
             // At most 32 KiB of h on the stack, and no more than are needed, for all is set to zero.
             return match const { HP.div_ceil(256) } {
                 1 if xs.len() > 8 => together::<S, E, I, H, HP, LAST, 32>(simd, weights, xs, states),
@@ -55,7 +62,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         if const { streams::<S, E>(HP / 4, I + H) == 4 } {
             tiles_of!(4);
         }
-        if const { in_twos::<S, E>(HP / 4) && !large::<S, E>(HP / 4, packed(E::FORM, I) + packed(E::FORM, H)) } {
+        // Of a cell of several groups, two that are left. (None are left of a large one.)
+        if const { S::INTERLEAVE && HP > LAST * 4 && !Self::large::<S>() } {
             tiles_of!(2);
         }
         for (state, x) in states.iter_mut().zip(xs) {
@@ -87,11 +95,6 @@ pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -
             _ => false,
         };
     if one { 1 } else { 4 }
-}
-
-/// Whether two of the streams that are left go together: in a layer of several groups.
-const fn in_twos<S: Simd, E: Element>(lines: usize) -> bool {
-    S::INTERLEAVE && lines > MAX_LINES
 }
 
 /// Whether a cell is so large that streams go over its weights [`together`]. (In half precision they would have to be

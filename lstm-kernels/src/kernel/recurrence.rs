@@ -31,16 +31,14 @@ use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
 
 /// The steps of [`Recurrence`] of `T` streams, with `N` lines, `X` chains of x's columns and `C` of h's.
-pub(crate) struct Steps<'a, E: Element, const T: usize, const N: usize, const X: usize, const C: usize>(
-    pub(crate) Recurrence<'a, E>,
-);
+pub(crate) struct Steps<'a, const T: usize, const N: usize, const X: usize, const C: usize>(pub(crate) Recurrence<'a>);
 
 /// How many streams of a small layer go together: as many as in `step_batch` up to 5 lines (beyond, four gain little:
 /// they are not worth the functions), and none where small layers go the way of all others.
-pub(crate) const fn streams<S: Simd, E: Element>(lines: usize) -> usize {
+pub(crate) const fn streams<S: Simd>(lines: usize) -> usize {
     match lines {
-        _ if S::ACCUMULATORS < 4 || size_of::<E>() < 4 => 0,
-        0..=5 => super::batch::streams::<S, E>(lines, 0),
+        _ if S::ACCUMULATORS < 4 => 0,
+        0..=5 => super::batch::streams::<S, f32>(lines, 0),
         _ => 1,
     }
 }
@@ -53,10 +51,10 @@ pub(crate) const fn turns<S: Simd>(lines: usize) -> usize {
 
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of
 /// more, they take turns (`T` = 1).
-pub(crate) struct Recurrence<'a, E: Element> {
+pub(crate) struct Recurrence<'a> {
     /// x's columns and then h's, `N` lines each.
-    pub(crate) w_ih: &'a [E::Line],
-    pub(crate) w_hh: &'a [E::Line],
+    pub(crate) w_ih: &'a [Line],
+    pub(crate) w_hh: &'a [Line],
     /// `N` lines.
     pub(crate) bias: &'a [Line],
     /// Rows of `input`: those of a step, `x_stride` from those of the one before.
@@ -76,7 +74,7 @@ pub(crate) struct Recurrence<'a, E: Element> {
     pub(crate) reverse: bool,
 }
 
-impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize> Op for Steps<'_, E, T, N, X, C> {
+impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Steps<'_, T, N, X, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse } =
@@ -94,15 +92,15 @@ impl<E: Element, const T: usize, const N: usize, const X: usize, const C: usize>
             }
             let (h, c) = (&mut h[state..][..T * padded], &mut c[state..][..T * padded]);
             // (With blocks, see there, one stream of (1, 20) is 4 % faster, several in turn 7 to 10 % slower.)
-            if const { T == 1 && N == 4 && early::serves::<S, E>(N, X) } {
+            if const { T == 1 && N == 4 && early::serves::<S, f32>(N, X) } {
                 let x = &x[time * x_stride..][..input];
-                early::step::<S, E, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
+                early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
                 copy(&h[..hidden], &mut out[time * out_stride..][..hidden]);
                 continue;
             }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
-            let z = sums::<S, E, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });
+            let z = sums::<S, f32, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });
             if const { T == 4 && !N.is_multiple_of(4) } {
                 let [z_0, z_1, z_2, z_3] = &z[..] else { return };
                 let ((h_0, h), (c_0, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));

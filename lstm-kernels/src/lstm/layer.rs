@@ -71,17 +71,6 @@ pub(crate) struct Packed<E: Element> {
     small: bool,
 }
 
-/// Does the same with a layer of any element.
-macro_rules! with {
-    ($layer:expr, $packed:ident => $work:expr) => {
-        match $layer {
-            Layer::F32($packed) => $work,
-            Layer::F16($packed) => $work,
-            Layer::Bf16($packed) => $work,
-        }
-    };
-}
-
 mod overlap;
 mod small;
 
@@ -137,7 +126,11 @@ impl Layer {
 
     /// Lines of scratch that a pass over `steps` time steps needs.
     pub(crate) fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
-        with!(self, packed => packed.scratch_lines(steps, batch))
+        match self {
+            Self::F32(layer) => layer.scratch_lines(steps, batch),
+            Self::F16(layer) => layer.scratch_lines(steps, batch),
+            Self::Bf16(layer) => layer.scratch_lines(steps, batch),
+        }
     }
 
     /// Makes a pass.
@@ -371,20 +364,18 @@ impl<E: Element> On<'_, E> {
                     out[..hidden].copy_from_slice(&h[..hidden]);
                 }
             }
-            if !projected {
-                return;
-            }
         }
         if let Some(dense) = &layer.projection {
             let next = Rows { data: self.pass.next, stride: padded, len: hidden };
             let scratch = self.pass.z.len() - batch * dense.lines();
             dense.apply(simd, next, self.pass.h, h_stride, &mut self.pass.z[scratch..], active);
-        } else {
+            let rows = self.pass.out[out_first..].chunks_mut(out_stride).zip(self.pass.h.chunks_exact(h_stride));
+            for (out, h) in rows.take(active) {
+                out[..output].copy_from_slice(&h[..output]);
+            }
+        } else if alone {
             self.pass.h[..padded].copy_from_slice(&self.pass.next[..padded]);
-        }
-        let rows = self.pass.out[out_first..].chunks_mut(out_stride).zip(self.pass.h.chunks_exact(h_stride));
-        for (out, h) in rows.take(active) {
-            out[..output].copy_from_slice(&h[..output]);
+            self.pass.out[out_first..][..hidden].copy_from_slice(&self.pass.next[..hidden]);
         }
     }
 

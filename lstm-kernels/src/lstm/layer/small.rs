@@ -19,7 +19,7 @@ use crate::weights::Sizes;
 impl Layer {
     /// Whether [`step`](Self::step) can be used.
     pub(crate) fn is_small(&self) -> bool {
-        with!(self, layer => layer.small)
+        matches!(self, Self::F32(layer) if layer.small)
     }
 
     /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding.
@@ -31,6 +31,7 @@ impl Layer {
     }
 }
 
+/// (A method of `Layer` would be built where that is, and with it all its kernels once more.)
 #[inline(never)]
 fn step(token: Token, step: OneStep<'_>) {
     dispatch(token, step);
@@ -73,7 +74,7 @@ impl Op for Small<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self(mut on) = self;
         let (batch, lines) = (on.pass.batch, on.layer.bias.len());
-        let fours = if recurrence::streams::<S, f32>(lines) == 4 { batch / 4 } else { 0 };
+        let fours = if recurrence::streams::<S>(lines) == 4 { batch / 4 } else { 0 };
         for first in (0..4 * fours).step_by(4) {
             on.side_by_side(simd, first..first + 4);
         }
@@ -164,14 +165,14 @@ impl On<'_, f32> {
 impl Packed<f32> {
     /// Some steps of streams through a small layer, one or four of them `together`.
     #[inline(always)]
-    fn enter<S: Simd>(&self, simd: S, together: usize, steps: Recurrence<'_, f32>) {
+    fn enter<S: Simd>(&self, simd: S, together: usize, steps: Recurrence<'_>) {
         let lines = self.bias.len();
         macro_rules! enter {
             ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
                 match (together, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
                     $( ($count, $lines, $x, $h) => {
-                        if const { $count <= recurrence::streams::<S, f32>($lines) } {
-                            simd.enter(recurrence::Steps::<f32, $count, $lines, $x, $h>(steps));
+                        if const { $count <= recurrence::streams::<S>($lines) } {
+                            simd.enter(recurrence::Steps::<$count, $lines, $x, $h>(steps));
                         }
                     } )*
                     _ => debug_assert!(false, "no function for a small layer of these sizes"),
