@@ -1,45 +1,56 @@
 //! Steps of a large layer through a chunk of time, with x's part of the chunk to come in between.
 //!
 //! One stream waits for h's weights, which come from the L2 cache in each step; x's part of the sums waits for nothing
-//! and keeps the units busy. So two columns of x go, for two rows, beside four columns of h:
+//! and keeps the units busy. So a column of x goes, for two rows, beside two columns of h:
 //!
 //! ```text
-//! accumulators  h: 2 chains of 4 lines                    x: 2 chains of 2 rows of 4 lines
-//! a round       16 lines from the L2 cache, multiplied    8 lines from the L1 cache, multiplied with two inputs each
+//! accumulators  h: 2 chains of 4 lines                   x: 1 chain of 4 lines for 2 rows
+//! a round       8 lines from the L2 cache, multiplied    4 lines from the L1 cache, multiplied with two inputs each
 //! ```
 //!
-//! 24 registers of sums, 4 of lines, the rest broadcasts: AVX-512 has just enough. A *piece* of x's part is 16 pairs of
-//! columns of a group, 8 KiB, for two rows; it goes beside a block of h's columns. The same columns come again for the
-//! next rows, until all rows of the chunk have them: so they stay in the L1 cache, through which h's weights pass, and
-//! the sums of a half-done block of 64 columns wait in memory. The order within each sum is what it always is.
+//! A *piece* of x's part is one chain of a group's block of 64 columns, 8 KiB, for two rows; it goes beside a block of
+//! h's columns. The same columns come again for the next rows, until all rows of the chunk have them: so they stay in
+//! the L1 cache, through which h's weights pass. Then comes the other chain; the first one's sums wait in memory, eight
+//! lines of them, where pieces of both chains for half of the columns had 16. The order within each sum is what it
+//! always is.
 //!
-//! On Zen 5, ns a step: (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128) 1,930 to 1,655, (192, 192) 4,010 to
-//! 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300; (512, 512), whose weights come from the L3 cache, the
-//! same. Bare loops tell less: they gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see
-//! [`kernel`](super)), 3 % at (192, 192) and nothing at (256, 256), as loads from the L1 cache take turns with what
-//! fills it.
+//! The columns of a chain lie side by side, in a copy of x's weights: as every second column they would have half of
+//! the cache's sets, and h's weights would push them out (Zen 4, (128, 128): 3,540 for 2,950 ns).
 //!
-//! On Zen 4, whose L2 cache gives a line every other cycle: (64, 64) 9 %, (128, 128) 12 %, (256, 256) 16 % faster, (96,
-//! 96) the same. Not measured on Sapphire Rapids, where a bare loop over both parts of (256, 256) took 12.4 us, and
-//! 12.6 one after the other.
+//! On Zen 4, ns a step of `Lstm`, without overlapping, with pieces of both chains for 16 pairs of columns, and so:
+//! @ZEN4@
 //!
-//! **Tried and lost**, on Zen 5 at (128, 128) where nothing else is said:
-//! - Pieces of one chain and four rows, which read every second column, hence half of the cache's sets: 2,170 ns. On
-//!   Zen 4, from a copy of x's weights in which each chain's columns lie side by side: (64, 64) 6 %, (128, 128) 3 %
-//!   faster, (192, 192) and (256, 256) the same. So for bf16 too: (64, 64) and (256, 256) the same as without
-//!   overlapping, (128, 128), (192, 192) and (384, 384) 13 % slower, for to widen them takes the units' time.
-//! - Pieces of 32 pairs: a bare loop 1,600 for 1,396. Of 8: 1,870, as the sums go through memory twice as often; on Zen
-//!   4 5 to 10 % slower.
+//! On Zen 5, with pieces of both chains (not measured since): (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128)
+//! 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300; (512, 512), whose
+//! weights come from the L3 cache, the same. Bare loops tell less: they gain 18 % at (128, 128), where the L2 cache
+//! gives a line every 1.33 cycles (see [`kernel`](super)), 3 % at (192, 192) and nothing at (256, 256), as loads from
+//! the L1 cache take turns with what fills it. Not measured on Sapphire Rapids.
+//!
+//! **What is left**, on Zen 4 at (128, 128): h's part with the gates takes 2,360 of the 2,950 ns, x's first chunk 80.
+//! With z always in the same rows it would be 3 % less, with inputs too 5 %, with x's weights too 7 % (64 to 256
+//! units: at 64 nothing, at 256 11 %); without gates 3.5 %.
+//!
+//! **Tried and lost**, on Zen 4, (64, 64), (128, 128) and (256, 256) beside this:
+//! - One line of both chains for four rows, from a copy line by line: no sums wait. 3 % faster, 1 % slower, the same;
+//!   but a fifth more loads, which Zen 5 may lack.
+//! - Two lines of one chain for four rows: the same, 2 % slower, the same. Two lines of both chains for two rows: 2 and
+//!   3 % slower, the same. Four lines of a chain for four rows: 11 to 20 % slower, as the columns come again too late;
+//!   for half of the columns 3, 4 and 2 % slower.
+//! - Two rows of a chain for half of the columns: 13 % slower. Chunks of 24 or 48 steps: the same.
+//! - bf16: (64, 64) and (256, 256) the same as without overlapping, (128, 128), (192, 192) and (384, 384) 13 % slower,
+//!   for to widen the lines takes the units' time. (With pieces of both chains.)
+//!
+//! And on Zen 5 at (128, 128), with pieces of both chains, 1,655 ns:
 //! - x's part between the groups rather than between the columns: a bare loop 1,733 for 1,740.
-//! - Chunks of 8, 16, 20, 40 steps for 32: 2 to 7 % slower. On Zen 4 16 up to 3 %, 64 16 % slower, but (64, 64) 2 %
-//!   faster.
+//! - Chunks of 8, 16, 20, 40 steps for 32: 2 to 7 % slower.
 //! - The sums of two groups before the gates of both: 3 % slower. Prefetching h's lines a round ahead: 20 %.
 //! - Inputs broadcast from a register: the same.
-//! - Each of h's multiply-adds beside one of x's: 1,710. All of x's before all of h's, as the compiler has it when it
-//!   builds for the CPU (`-C target-cpu=native`): 1,750. With fences between the columns 1,650 in either.
+//! - All of x's multiply-adds of a round before h's, as the compiler has it when it builds for the CPU (`-C
+//!   target-cpu=native`): 1,750. With fences between the columns 1,650 in either.
 //! - Not to overlap but to keep two copies of h's weights, read in turn (more is read before it is read again, see
 //!   [`kernel`](super)): (128, 128) 12 % faster, (64, 64) 22 % and (160, 160) 6 % slower.
 
+use alloc::vec::Vec;
 use core::hint::black_box;
 
 use super::gates::activate;
@@ -48,12 +59,17 @@ use crate::element::Element;
 use crate::layout::Line;
 use crate::simd::{Op, Simd, Vector};
 
-/// Pairs of columns in a piece.
-const PAIRS: usize = 16;
-
 /// Whether the registers hold it all, and an element is what it is written for.
 pub(crate) const fn serves<S: Simd, E: Element>() -> bool {
     S::ACCUMULATORS >= 24 && size_of::<E>() == 4
+}
+
+/// x's columns in the order in which [`Ahead`] reads them: of each group of 4 lines and each block the columns of one
+/// chain, then those of the other.
+pub(crate) fn by_chain<E: Element>(w_ih: &[E::Line], input: usize) -> Vec<E::Line> {
+    let blocks = w_ih.chunks(4 * input).flat_map(|group| group.chunks(4 * BLOCK));
+    let chains = blocks.flat_map(|block| [0, 1].map(|chain| block.chunks(4).skip(chain).step_by(2)));
+    chains.flatten().flatten().copied().collect()
 }
 
 /// The steps of one stream through a layer whose groups all have 4 lines.
@@ -78,8 +94,8 @@ pub(crate) struct Steps<'a, 'b, E: Element> {
 
 /// The bias and x's part of the sums of time steps to come, and how far they are.
 pub(crate) struct Ahead<'a, E: Element> {
-    /// Pairs of columns of 4 lines, group by group.
-    w_ih: &'a [[E::Line; 8]],
+    /// [`by_chain`].
+    w_ih: &'a [[E::Line; 4]],
     bias: &'a [[Line; 4]],
     /// Rows of `pairs`.
     x: &'a [[f32; 2]],
@@ -88,31 +104,33 @@ pub(crate) struct Ahead<'a, E: Element> {
     rows: usize,
     /// Rows of groups.
     z: &'a mut [[Line; 4]],
-    /// Both chains of two rows each, of the group and block that are half done.
-    partial: &'a mut [[Line; 16]],
-    /// What is next: two rows, the first pair of columns, a group.
+    /// For each two rows the first chain's sums of a block.
+    waiting: &'a mut [[[Line; 4]; 2]],
+    /// What is next: two rows, a chain, a block's first pair of columns, a group.
     row: usize,
+    chain: usize,
     pair: usize,
     group: usize,
 }
 
-/// Pairs of columns, and for each pair of two rows' inputs.
-struct Piece<'a, E: Element> {
-    columns: &'a [[E::Line; 8]],
+/// Columns of a chain, and the inputs that two rows have for both chains.
+struct Columns<'a, E: Element> {
+    lines: &'a [[E::Line; 4]],
     x: [&'a [[f32; 2]]; 2],
+    chain: usize,
 }
 
-/// Two chains of two rows.
-type Sums<S> = [[[<S as Simd>::Row; 4]; 2]; 2];
+/// A chain of two rows.
+type Sums<S> = [[<S as Simd>::Row; 4]; 2];
 
 impl<'a, E: Element> Ahead<'a, E> {
-    /// Of `x`, rows of an even number of inputs, an odd last row is left out. `partial` has 8 lines for each row.
+    /// Of `x`, rows of an even number of inputs, an odd last row is left out. `waiting` has 4 lines for each row.
     pub(crate) fn new(
         w_ih: &'a [E::Line],
         bias: &'a [Line],
         (x, input): (&'a [f32], usize),
         z: &'a mut [Line],
-        partial: &'a mut [Line],
+        waiting: &'a mut [Line],
     ) -> Self {
         let (bias, rows) = (bias.as_chunks().0, x.len() / input / 2);
         Self {
@@ -122,77 +140,95 @@ impl<'a, E: Element> Ahead<'a, E> {
             pairs: input / 2,
             rows,
             z: z.as_chunks_mut().0,
-            partial: partial.as_chunks_mut().0,
+            waiting: waiting.as_chunks_mut().0.as_chunks_mut().0,
             row: 0,
+            chain: 0,
             pair: 0,
             group: if rows == 0 { bias.len() } else { 0 },
         }
     }
 
-    /// How many pairs of columns the next piece has, if there is one.
+    /// How many columns of a chain the next piece has, if there is one.
     #[inline(always)]
     fn count(&self) -> Option<usize> {
-        (self.group < self.bias.len()).then(|| usize::min(PAIRS, self.pairs - self.pair))
+        (self.group < self.bias.len()).then(|| usize::min(BLOCK / 2, self.pairs - self.pair))
     }
 
-    /// The next piece.
+    /// Whether a piece is both chains of a block: if it is short, and no short last block of h has room for just one.
     #[inline(always)]
-    fn piece(&self, count: usize) -> Piece<'a, E> {
-        let columns = &self.w_ih[self.group * self.pairs + self.pair..][..count];
-        let x = &self.x[2 * self.row * self.pairs + self.pair..][..self.pairs + count];
-        Piece { columns, x: [&x[..count], &x[self.pairs..]] }
+    fn both(&self, count: usize) -> bool {
+        let last = 16 * self.bias.len() % BLOCK;
+        count <= BLOCK / 4 && !(2 * count..4 * count).contains(&last)
     }
 
-    /// What its sums begin as: see [`kernel`](super).
+    /// The columns of a chain, for the next two rows.
     #[inline(always)]
-    fn begin<S: Simd>(&self, simd: S) -> Sums<S> {
-        let mut sums = [[[S::Row::splat(simd, 0.0); 4]; 2]; 2];
-        if !self.pair.is_multiple_of(BLOCK / 2) {
-            let partial = &self.partial[self.row];
-            for t in 0..2 {
-                each_of_4!(n < 4 => {
-                    sums[0][t][n] = S::Row::load(simd, &partial[4 * t + n].0);
-                    sums[1][t][n] = S::Row::load(simd, &partial[8 + 4 * t + n].0);
-                });
-            }
-        } else if self.pairs <= BLOCK / 2 {
+    fn columns(&self, chain: usize, count: usize) -> Columns<'a, E> {
+        let &Self { w_ih, x, pairs, row, pair, group, .. } = self;
+        let lines = &w_ih[2 * (group * pairs + pair) + chain * count..][..count];
+        let x = &x[2 * row * pairs + pair..][..pairs + count];
+        Columns { lines, x: [&x[..count], &x[pairs..]], chain }
+    }
+
+    /// What the sums of a chain begin as: see [`kernel`](super).
+    #[inline(always)]
+    fn begin<S: Simd>(&self, simd: S, chain: usize) -> Sums<S> {
+        let mut sums = [[S::Row::splat(simd, 0.0); 4]; 2];
+        if chain == 0 && self.pairs <= BLOCK / 2 {
             let bias = &self.bias[self.group];
-            for row in &mut sums[0] {
+            for row in &mut sums {
                 each_of_4!(n < 4 => { row[n] = S::Row::load(simd, &bias[n].0); });
             }
         }
         sums
     }
 
-    /// Puts its sums where they belong, and goes on to the next piece.
+    /// Puts the sums of a piece of one chain where they belong, and goes on to the next piece.
     #[inline(always)]
-    fn end<S: Simd>(&mut self, simd: S, sums: Sums<S>, pairs: usize) {
-        let next = self.pair + pairs;
-        if !next.is_multiple_of(BLOCK / 2) && next < self.pairs {
-            let partial = &mut self.partial[self.row];
+    fn end<S: Simd>(&mut self, simd: S, sums: Sums<S>, count: usize) {
+        let waiting = &mut self.waiting[self.row];
+        if self.chain == 0 {
             for t in 0..2 {
-                each_of_4!(n < 4 => {
-                    sums[0][t][n].store(simd, &mut partial[4 * t + n].0);
-                    sums[1][t][n].store(simd, &mut partial[8 + 4 * t + n].0);
-                });
+                each_of_4!(n < 4 => { sums[t][n].store(simd, &mut waiting[t][n].0); });
             }
+            self.go_on(count);
         } else {
-            let [first, second] = sums;
-            for (t, mut sums) in join(simd, first, second).into_iter().enumerate() {
-                let z = &mut self.z[(2 * self.row + t) * self.bias.len() + self.group];
-                if self.pairs > BLOCK / 2 {
-                    let start = if self.pair < BLOCK / 2 { &self.bias[self.group] } else { &*z };
-                    each_of_4!(n < 4 => { sums[n] = S::Row::load(simd, &start[n].0).add(simd, sums[n]); });
-                }
-                each_of_4!(n < 4 => { sums[n].store(simd, &mut z[n].0); });
+            let mut first = sums;
+            for t in 0..2 {
+                each_of_4!(n < 4 => { first[t][n] = S::Row::load(simd, &waiting[t][n].0); });
             }
+            self.finish(simd, first, sums, count);
         }
-        self.row += 1;
-        if self.row >= self.rows {
-            (self.row, self.pair) = (0, next);
-            if next >= self.pairs {
-                (self.pair, self.group) = (0, self.group + 1);
+    }
+
+    /// The same with the sums of both chains.
+    #[inline(always)]
+    fn finish<S: Simd>(&mut self, simd: S, first: Sums<S>, second: Sums<S>, count: usize) {
+        for (t, mut sums) in join(simd, first, second).into_iter().enumerate() {
+            let z = &mut self.z[(2 * self.row + t) * self.bias.len() + self.group];
+            if self.pairs > BLOCK / 2 {
+                let start = if self.pair == 0 { &self.bias[self.group] } else { &*z };
+                each_of_4!(n < 4 => { sums[n] = S::Row::load(simd, &start[n].0).add(simd, sums[n]); });
             }
+            each_of_4!(n < 4 => { sums[n].store(simd, &mut z[n].0); });
+        }
+        self.go_on(count);
+    }
+
+    #[inline(always)]
+    fn go_on(&mut self, count: usize) {
+        self.row += 1;
+        if self.row < self.rows {
+            return;
+        }
+        self.row = 0;
+        self.chain += 1;
+        if self.chain < 2 && !self.both(count) {
+            return;
+        }
+        (self.chain, self.pair) = (0, self.pair + count);
+        if self.pair >= self.pairs {
+            (self.pair, self.group) = (0, self.group + 1);
         }
     }
 }
@@ -202,7 +238,7 @@ impl<E: Element> Op for Steps<'_, '_, E> {
     fn run<S: Simd>(self, simd: S) {
         let Self { w_hh, z: starts, mut h, c, mut next, out, out_stride, steps, reverse, mut backwards, ahead } = self;
         // A copy that the compiler need not keep in memory.
-        let mut here = Ahead { z: &mut *ahead.z, partial: &mut *ahead.partial, ..*ahead };
+        let mut here = Ahead { z: &mut *ahead.z, waiting: &mut *ahead.waiting, ..*ahead };
         let (size, groups) = (h.len(), h.len() / 16);
         let zero = [[S::Row::splat(simd, 0.0); 4]];
         for n in 0..steps {
@@ -218,11 +254,22 @@ impl<E: Element> Op for Steps<'_, '_, E> {
                 for (columns, h) in w_hh.chunks(4 * BLOCK).zip(h.chunks(BLOCK)) {
                     let mut chains = [if size <= BLOCK { *z } else { zero }, zero];
                     let mut done = 0;
-                    if let Some(count) = here.count().filter(|&count| 4 * count <= h.len()) {
-                        let mut sums = here.begin(simd);
-                        rounds(simd, &mut chains, (columns, h), &mut sums, here.piece(count));
-                        here.end(simd, sums, count);
-                        done = 4 * count;
+                    if let Some(count) = here.count().filter(|&count| 2 * count <= h.len()) {
+                        if !here.both(count) {
+                            let sums = here.begin(simd, here.chain);
+                            let x = here.columns(here.chain, count);
+                            let sums = rounds(simd, &mut chains, (columns, h), sums, x);
+                            here.end(simd, sums, count);
+                            done = 2 * count;
+                        } else if 4 * count <= h.len() {
+                            let (sums, x) = (here.begin(simd, 0), here.columns(0, count));
+                            let first = rounds(simd, &mut chains, (columns, h), sums, x);
+                            let (sums, x) = (here.begin(simd, 1), here.columns(1, count));
+                            let rest = (&columns[8 * count..], &h[2 * count..]);
+                            let second = rounds(simd, &mut chains, rest, sums, x);
+                            here.finish(simd, first, second, count);
+                            done = 4 * count;
+                        }
                     }
                     if done < h.len() {
                         let part = Part { columns: &columns[4 * done..], stride: 4, first: 0, inputs: [&h[done..]] };
@@ -244,7 +291,7 @@ impl<E: Element> Op for Steps<'_, '_, E> {
         if !steps.is_multiple_of(2) {
             next.copy_from_slice(h);
         }
-        (ahead.row, ahead.pair, ahead.group) = (here.row, here.pair, here.group);
+        (ahead.row, ahead.chain, ahead.pair, ahead.group) = (here.row, here.chain, here.pair, here.group);
     }
 }
 
@@ -259,28 +306,25 @@ fn in_turn(n: usize, groups: usize) -> usize {
     }
 }
 
-/// Four columns of h for each pair of x's columns of a piece.
+/// Two columns of h for each of x's.
 #[inline(always)]
 fn rounds<S: Simd, E: Element>(
     simd: S,
     chains: &mut [[[S::Row; 4]; 1]; 2],
-    (columns, h): (&[E::Line], &[f32]),
-    sums: &mut Sums<S>,
-    Piece { columns: pairs, x }: Piece<'_, E>,
-) {
-    let count = pairs.len();
-    let (columns, h) = (&columns.as_chunks::<16>().0[..count], &h.as_chunks::<4>().0[..count]);
+    (w_hh, h): (&[E::Line], &[f32]),
+    mut sums: Sums<S>,
+    Columns { lines, x, chain }: Columns<'_, E>,
+) -> Sums<S> {
+    let count = lines.len();
+    let (w_hh, h) = (&w_hh.as_chunks::<8>().0[..count], &h.as_chunks::<2>().0[..count]);
     let x = [&x[0][..count], &x[1][..count]];
     for k in 0..count {
         black_box(());
-        each_of_4!(j < 4 => {
-            column::<S, E, 4, 1>(simd, &mut chains[j % 2], &columns[k][4 * j..], 0, [h[k][j]]);
-            let (chain, t) = (j / 2, j % 2);
-            let mut sum = [sums[chain][t]];
-            column::<S, E, 4, 1>(simd, &mut sum, &pairs[k][4 * chain..], 0, [x[t][k][chain]]);
-            [sums[chain][t]] = sum;
-        });
+        column::<S, E, 4, 1>(simd, &mut chains[0], &w_hh[k], 0, [h[k][0]]);
+        column::<S, E, 4, 2>(simd, &mut sums, &lines[k], 0, [x[0][k][chain], x[1][k][chain]]);
+        column::<S, E, 4, 1>(simd, &mut chains[1], &w_hh[k][4..], 0, [h[k][1]]);
     }
+    sums
 }
 
 /// What is left of x's part, alone.
@@ -291,15 +335,28 @@ impl<E: Element> Op for Rest<'_, '_, E> {
     fn run<S: Simd>(self, simd: S) {
         let Self(ahead) = self;
         while let Some(count) = ahead.count() {
-            let mut sums = ahead.begin(simd);
-            let Piece { columns, x: [x, x_next] } = ahead.piece(count);
-            for ((pair, x), x_next) in columns.iter().zip(x).zip(x_next) {
-                black_box(());
-                for chain in 0..2 {
-                    column::<S, E, 4, 2>(simd, &mut sums[chain], &pair[4 * chain..], 0, [x[chain], x_next[chain]]);
-                }
+            if ahead.both(count) {
+                let first = alone(simd, ahead.begin(simd, 0), ahead.columns(0, count));
+                let second = alone(simd, ahead.begin(simd, 1), ahead.columns(1, count));
+                ahead.finish(simd, first, second, count);
+            } else {
+                let sums = alone(simd, ahead.begin(simd, ahead.chain), ahead.columns(ahead.chain, count));
+                ahead.end(simd, sums, count);
             }
-            ahead.end(simd, sums, count);
         }
     }
+}
+
+/// x's columns without h's.
+#[inline(always)]
+fn alone<S: Simd, E: Element>(
+    simd: S,
+    mut sums: Sums<S>,
+    Columns { lines, x: [x, x_next], chain }: Columns<'_, E>,
+) -> Sums<S> {
+    for ((lines, x), x_next) in lines.iter().zip(x).zip(x_next) {
+        black_box(());
+        column::<S, E, 4, 2>(simd, &mut sums, lines, 0, [x[chain], x_next[chain]]);
+    }
+    sums
 }

@@ -63,6 +63,8 @@ pub(crate) struct Packed<E: Element> {
     bias: Vec<Line>,
     /// x's columns and then h's.
     columns: Vec<E::Line>,
+    /// x's columns once more for [`overlap`], or nothing.
+    x_by_chain: Vec<E::Line>,
     /// Where h's begin, and the groups of either. (To count these takes as long as some of the steps.)
     x_lines: usize,
     groups: usize,
@@ -163,7 +165,8 @@ impl<E: Element> Packed<E> {
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let plain = groups == 1 && projection.is_none() && sizes.input <= BLOCK;
         let small = plain && size_of::<E>() == 4 && !matches!(token, Token::Scalar(_));
-        Ok(Self { sizes, bias, columns, x_lines, groups, projection, small })
+        let packed = Self { sizes, bias, columns, x_by_chain: Vec::new(), x_lines, groups, projection, small };
+        Ok(packed.ready_to_overlap(token))
     }
 
     /// Time steps in a chunk.

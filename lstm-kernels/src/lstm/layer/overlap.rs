@@ -5,7 +5,8 @@ use core::ops::RangeInclusive;
 
 use super::{On, Packed, Pass};
 use crate::element::Element;
-use crate::kernel::overlap::{Ahead, Rest, Steps, serves};
+use crate::isa::{Isa, Token};
+use crate::kernel::overlap::{Ahead, Rest, Steps, by_chain, serves};
 use crate::simd::{Op, Simd};
 
 /// Time steps in a chunk.
@@ -26,11 +27,16 @@ struct Chunk {
 }
 
 impl<E: Element> Packed<E> {
-    /// Whether a layer gains from it, and is what the kernel is written for.
-    fn overlaps(&self) -> bool {
+    /// With what it takes, if a layer gains from it and is what the kernel is written for.
+    pub(super) fn ready_to_overlap(mut self, token: Token) -> Self {
         let groups_of_4 = self.sizes.hidden.is_multiple_of(16) && self.projection.is_none();
         let input = self.sizes.input >= 16 && self.sizes.input.is_multiple_of(2);
-        groups_of_4 && input && H_BYTES.contains(&size_of_val(self.tensors().1))
+        let (w_ih, w_hh) = self.tensors();
+        let served = matches!(token.isa(), Isa::V4 | Isa::V4F16) && size_of::<E>() == 4;
+        if served && groups_of_4 && input && H_BYTES.contains(&size_of_val(w_hh)) {
+            self.x_by_chain = by_chain::<E>(w_ih, self.sizes.input);
+        }
+        self
     }
 }
 
@@ -40,8 +46,8 @@ impl<E: Element> On<'_, E> {
     pub(super) fn overlapped<S: Simd>(&mut self, simd: S) -> bool {
         let (steps, chunk_lines) = (self.pass.active.len(), STEPS * self.layer.bias.len());
         let one = self.pass.batch == 1 && steps >= CHUNKS * STEPS && self.pass.active[steps - 1] == 1;
-        let room = self.pass.z.len() >= 2 * chunk_lines + 8 * STEPS;
-        if const { !serves::<S, E>() } || !one || !room || !self.layer.overlaps() {
+        let room = self.pass.z.len() >= 2 * chunk_lines + 4 * STEPS;
+        if const { !serves::<S, E>() } || !one || !room || self.layer.x_by_chain.is_empty() {
             return false;
         }
         let chunk = |pass: &Pass<'_>, done, z| {
@@ -69,12 +75,12 @@ impl<E: Element> On<'_, E> {
     fn both<S: Simd>(&mut self, simd: S, here: Chunk, next: Chunk) {
         let (layer, pass) = (self.layer, &mut self.pass);
         let (input, hidden, chunk_lines) = (layer.sizes.input, layer.sizes.hidden, STEPS * layer.bias.len());
-        let (w_ih, w_hh) = layer.tensors();
-        let (z, partial) = pass.z.split_at_mut(2 * chunk_lines);
+        let (_, w_hh) = layer.tensors();
+        let (z, waiting) = pass.z.split_at_mut(2 * chunk_lines);
         let (low, high) = z.split_at_mut(chunk_lines);
         let (z, next_z) = if here.z < next.z { (low, high) } else { (high, low) };
         let x = &pass.x[next.first * input..][..next.len * input];
-        let mut ahead = Ahead::<E>::new(w_ih, &layer.bias, (x, input), next_z, partial);
+        let mut ahead = Ahead::<E>::new(&layer.x_by_chain, &layer.bias, (x, input), next_z, waiting);
         let start = if pass.reverse { here.first + here.len - 1 } else { here.first };
         let steps = Steps {
             w_hh,
