@@ -10,7 +10,7 @@ use crate::element::{Element, read_lines};
 use crate::error::Error;
 use crate::head::Head;
 use crate::isa::{Choice, Isa, Token};
-use crate::kernel::{Alone, Run, Step, StepBatch, Weights};
+use crate::kernel::{Alone, Hidden, Run, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
 use crate::simd::dispatch;
 use crate::state::State;
@@ -217,7 +217,7 @@ impl<
     #[inline]
     pub fn run(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; H]]) -> Result<(), Error> {
         Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.token(), Run { weights: self.weights(), seq, state, out });
+        dispatch(self.token(), Run { weights: self.weights(), seq, state, output: Hidden, out });
         Ok(())
     }
 

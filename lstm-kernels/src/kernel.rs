@@ -53,8 +53,6 @@
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
 //! infinity) that no other lane ever reads.
 
-use core::array::from_mut;
-
 use crate::element::Element;
 use crate::layout::{Line, packed};
 #[cfg(target_arch = "x86_64")]
@@ -97,11 +95,13 @@ pub(crate) mod native;
 pub(crate) mod overlap;
 #[cfg(feature = "alloc")]
 pub(crate) mod recurrence;
+mod run;
 pub(crate) mod sums;
 
 pub(crate) use batch::StepBatch;
 pub(crate) use gates::Activate;
 use gates::{activate, activate_four, activate_small};
+pub(crate) use run::{Hidden, Run};
 use sums::{chains, sums};
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
@@ -184,27 +184,6 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn run_f16<S: F16Simd>(self, simd: S) {
         let Weights { bias, columns } = self.weights;
         native::step::<S, I, H, HP, LAST, T>(simd, bias, E::halves(columns), self.x, self.states);
-    }
-}
-
-/// A whole sequence of one stream.
-pub(crate) struct Run<'a, E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> {
-    pub(crate) weights: Weights<'a, E, I, H, LAST>,
-    pub(crate) seq: &'a [[f32; I]],
-    pub(crate) state: &'a mut State<H, HP>,
-    pub(crate) out: &'a mut [[f32; H]],
-}
-
-impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op for Run<'_, E, I, H, HP, LAST> {
-    const F16: bool = E::F16;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { weights, seq, state, out } = self;
-        for (x, out) in seq.iter().zip(out) {
-            simd.enter(Alone(Step { weights, x: [x], states: from_mut(state) }));
-            *out = *state.h();
-        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! The methods of a cell with outputs, `lstm_cell!(..., out = N)`: a [`Linear`] behind each step, or behind one of each
 //! stream.
 
+use core::slice;
+
 use super::Cell;
 use crate::element::Element;
 use crate::error::Error;
 use crate::head::Linear;
-use crate::kernel::{Alone, Step, StepBatch, Weights};
+use crate::kernel::{Run, StepBatch, Weights};
 use crate::simd::{Op, Simd, dispatch};
 use crate::state::State;
 
@@ -31,8 +33,8 @@ impl<
     #[inline]
     pub fn step_out(&self, x: &[f32; I], state: &mut State<H, HP>) -> [f32; OUT] {
         let mut y = [0.0; OUT];
-        let (weights, seq, out) = (self.weights(), core::slice::from_ref(x), core::slice::from_mut(&mut y));
-        dispatch(self.token(), RunOut { weights, head: &self.head, seq, state, out });
+        let (weights, seq, out) = (self.weights(), slice::from_ref(x), slice::from_mut(&mut y));
+        dispatch(self.token(), Run { weights, seq, state, output: &self.head, out });
         y
     }
 
@@ -62,48 +64,8 @@ impl<
     #[inline]
     pub fn run_out(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; OUT]]) -> Result<(), Error> {
         Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.token(), RunOut { weights: self.weights(), head: &self.head, seq, state, out });
+        dispatch(self.token(), Run { weights: self.weights(), seq, state, output: &self.head, out });
         Ok(())
-    }
-}
-
-/// Steps of one stream, each followed by the head.
-struct RunOut<
-    'a,
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const OUT: usize,
-    const HEAD: usize,
-> {
-    weights: Weights<'a, E, I, H, LAST>,
-    head: &'a Linear<H, OUT, HEAD>,
-    seq: &'a [[f32; I]],
-    state: &'a mut State<H, HP>,
-    out: &'a mut [[f32; OUT]],
-}
-
-impl<
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
-    const OUT: usize,
-    const HEAD: usize,
-> Op for RunOut<'_, E, I, H, HP, LAST, OUT, HEAD>
-{
-    const F16: bool = E::F16;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { weights, head, seq, state, out } = self;
-        for (x, y) in seq.iter().zip(out) {
-            simd.enter(Alone(Step { weights, x: [x], states: core::array::from_mut(state) }));
-            head.apply(simd, state.h(), y);
-        }
     }
 }
 

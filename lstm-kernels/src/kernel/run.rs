@@ -1,0 +1,148 @@
+//! A whole sequence of one stream of a cell.
+//!
+//! A cell of one group of lines steps as it would without a sequence. One of several, whose weights no near cache
+//! holds, does x's part of the sums ahead for some time steps at once, as [`Lstm`](crate::lstm::Lstm) does
+//! ([`product`]): so x's weights are read once for all of them. A step then adds h's part to it. It is one of a cell
+//! without inputs, whose bias is that row of sums, so there is one kernel for both, and one order of sums.
+//!
+//! @FIGURES@
+
+use core::array::from_mut;
+
+use super::{Alone, Step, Weights, group};
+use crate::element::Element;
+use crate::head::Linear;
+use crate::layout::{Line, packed};
+use crate::product::{self, Rows, Sums};
+use crate::simd::{Op, Section, Simd, Vector};
+use crate::state::State;
+
+/// The lines of sums that are ahead: 64 KiB of the stack, or for a short sequence as little as has to be set to zero.
+const LINES: usize = 1024;
+const FEW_LINES: usize = 256;
+
+/// The most time steps that are ahead.
+const STEPS: usize = 32;
+
+/// What each step of a sequence leaves behind.
+pub(crate) trait Output<const H: usize>: Copy {
+    type Out;
+
+    /// Makes it of h. `#[inline(always)]`.
+    fn write<S: Simd>(self, simd: S, h: &[f32; H], out: &mut Self::Out);
+}
+
+/// h itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Hidden;
+
+impl<const H: usize> Output<H> for Hidden {
+    type Out = [f32; H];
+
+    #[inline(always)]
+    fn write<S: Simd>(self, simd: S, h: &[f32; H], out: &mut [f32; H]) {
+        if const { H <= 8 } {
+            *out = *h;
+            return;
+        }
+        // By loads of what one store has written, as the gates' are, for parts of two would wait for both; and from the
+        // end on. (As a plain copy (10, 20) takes 83, forwards 79, so 71 ns on Zen 4; (1, 8) 1 ns less as a plain one.)
+        let ((rows, h), (out_rows, out)) = (h.as_chunks::<16>(), out.as_chunks_mut::<16>());
+        let ((halves, h), (out_halves, out)) = (h.as_chunks::<8>(), out.as_chunks_mut::<8>());
+        let ((quarters, h), (out_quarters, out)) = (h.as_chunks::<4>(), out.as_chunks_mut::<4>());
+        out.copy_from_slice(h);
+        for (h, out) in quarters.iter().zip(out_quarters) {
+            S::Quarter::load(simd, h).store(simd, out);
+        }
+        for (h, out) in halves.iter().zip(out_halves) {
+            S::Half::load(simd, h).store(simd, out);
+        }
+        for (h, out) in rows.iter().zip(out_rows).rev() {
+            S::Row::load(simd, h).store(simd, out);
+        }
+    }
+}
+
+impl<const H: usize, const OUT: usize, const LEN: usize> Output<H> for &Linear<H, OUT, LEN> {
+    type Out = [f32; OUT];
+
+    #[inline(always)]
+    fn write<S: Simd>(self, simd: S, h: &[f32; H], out: &mut [f32; OUT]) {
+        self.apply(simd, h, out);
+    }
+}
+
+/// The steps of one stream, and what they leave behind.
+pub(crate) struct Run<'a, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, O>
+where
+    E: Element,
+    O: Output<H>,
+{
+    pub(crate) weights: Weights<'a, E, I, H, LAST>,
+    pub(crate) seq: &'a [[f32; I]],
+    pub(crate) state: &'a mut State<H, HP>,
+    pub(crate) output: O,
+    pub(crate) out: &'a mut [O::Out],
+}
+
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize, O: Output<H>> Op
+    for Run<'_, E, I, H, HP, LAST, O>
+{
+    const F16: bool = E::F16;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if const { x_ahead::<S, E>(HP / 4, HP / 4 - LAST, I) } && self.seq.len() > 1 {
+            return if self.seq.len() * (HP / 4) <= FEW_LINES {
+                simd.outline(XAhead::<_, FEW_LINES>(self));
+            } else {
+                simd.outline(XAhead::<_, LINES>(self));
+            };
+        }
+        let Self { weights, seq, state, output, out } = self;
+        for (x, out) in seq.iter().zip(out) {
+            simd.enter(Alone(Step { weights, x: [x], states: from_mut(state) }));
+            output.write(simd, state.h(), out);
+        }
+    }
+}
+
+/// Whether x's part is done ahead: in a layer of several groups.
+const fn x_ahead<S: Simd, E: Element>(lines: usize, before_last: usize, inputs: usize) -> bool {
+    S::INTERLEAVE && !(S::F16 && E::F16) && before_last > 0 && lines <= LINES / 2 && inputs >= 8
+}
+
+/// The steps of a [`Run`], with `N` lines of sums ahead.
+struct XAhead<R, const N: usize>(R);
+
+impl<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, O, const N: usize> Section<S>
+    for XAhead<Run<'_, E, I, H, HP, LAST, O>, N>
+where
+    S: Simd,
+    E: Element,
+    O: Output<H>,
+{
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Run { weights: Weights { bias, columns }, seq, state, output, out } = self.0;
+        let (lines, all) = (bias.len(), const { [packed(E::FORM, I), packed(E::FORM, H)] });
+        let last = const { (HP / 4 - LAST) / E::FORM.group };
+        let (_, w_hh) = columns.split_at(all[0] * lines);
+        let mut z = [Line::ZERO; N];
+        let steps = usize::min(N / lines, STEPS);
+        for (seq, out) in seq.chunks(steps).zip(out.chunks_mut(steps)) {
+            let x = Rows { data: seq.as_flattened(), stride: I, len: I };
+            for n in 0..=last {
+                let (first, some) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
+                let (w_ih, _) = group(columns, all, lines, first, some);
+                let mut sums = Sums { data: &mut z, stride: lines, first };
+                product::add::<S, E>(simd, w_ih, some, x, Some(&bias[first..]), &mut sums, seq.len());
+            }
+            for (z, out) in z.chunks_exact(lines).zip(out) {
+                let weights = Weights { bias: z, columns: w_hh };
+                simd.enter(Step::<E, 0, H, HP, LAST, 1> { weights, x: [&[]], states: from_mut(state) });
+                output.write(simd, state.h(), out);
+            }
+        }
+    }
+}
