@@ -1,5 +1,5 @@
 //! Latency of one step, f32: every instruction set that this CPU has, beside the loop that one writes by hand; loud
-//! and silent input; many streams at once.
+//! and silent input; many streams at once; `run`.
 //!
 //! `taskset -c 1 cargo bench -p lstm-kernels-benches --bench step`
 //!
@@ -11,6 +11,9 @@ use std::time::Duration;
 use bench_support::{INPUTS, PlainLoop, Tensors, inputs};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use lstm_kernels::{Isa, reference};
+
+/// Steps of a `run`.
+const RUN: usize = 128;
 
 macro_rules! sizes {
     ($criterion:ident: $(($input:literal, $hidden:literal)),*) => { $({
@@ -60,6 +63,18 @@ macro_rules! sizes {
                     cell.step_batch(black_box(&loud[next..next + streams]), &mut states)
                 }));
             }
+        }
+        group.finish();
+
+        let mut group = $criterion.benchmark_group("run");
+        for isa in Isa::available().filter(|&isa| isa != Isa::Scalar) {
+            let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
+            let (mut state, mut out) = (Cell::zero_state(), vec![[0.0; $hidden]; RUN]);
+            group.throughput(Throughput::Elements(RUN as u64));
+            group.bench_function(BenchmarkId::new(isa, size), |bencher| bencher.iter(|| {
+                next = (next + 1) % (INPUTS - RUN);
+                cell.run(black_box(&loud[next..next + RUN]), &mut state, &mut out)
+            }));
         }
         group.finish();
     })* };

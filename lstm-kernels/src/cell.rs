@@ -210,7 +210,8 @@ impl<
     }
 
     /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`.
-    /// No allocation, no lock, no system call, no panic.
+    /// No allocation, no lock, no system call, no panic. A cell of more than 48 units, and of at least 8 inputs, reads
+    /// x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack.
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.

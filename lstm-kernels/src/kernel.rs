@@ -3,8 +3,8 @@
 //! Reading order, from x to the stored h: `Cell::step` enters [`Alone`], which runs [`Step`] and [`step`]. The
 //! multiply-adds are in [`mod@sums`] (down to `sums::column`), the gates and the stores of h and c in [`gates`]. A
 //! layer of several groups of lines goes through [`groups`], which writes h only when all sums are made; some small
-//! ones go through [`early`]: the same work in another order. Many streams: [`batch`]. Whole sequences of run-time
-//! sizes: [`recurrence`] and [`overlap`].
+//! ones go through [`early`]: the same work in another order. Many streams: [`batch`]. Whole sequences: [`mod@run`], of
+//! run-time sizes [`recurrence`] and [`overlap`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.

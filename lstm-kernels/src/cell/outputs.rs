@@ -56,8 +56,8 @@ impl<
         Ok(())
     }
 
-    /// A whole sequence of one stream: the same bits as a [`step_out`](Self::step_out) for each x, whose outputs go to
-    /// `out`.
+    /// A [`run`](Self::run) whose outputs, not h, go to `out`: the same bits as a [`step_out`](Self::step_out) for each
+    /// x.
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.

@@ -17,8 +17,11 @@
 //! The columns of a chain lie side by side, in a copy of x's weights: as every second column they would have half of
 //! the cache's sets, and h's weights would push them out (Zen 4, (128, 128): 3,540 for 2,950 ns).
 //!
-//! On Zen 4, ns a step of `Lstm`, without overlapping, with pieces of both chains for 16 pairs of columns, and so:
-//! @ZEN4@
+//! (A block of at most 32 columns is so short that a piece is both of its chains, whose sums then wait in registers.)
+//!
+//! On Zen 4, ns a step of `Lstm`, without overlapping, with pieces of both chains for 16 pairs of columns, and so: (64,
+//! 64) 825, 800, 722; (32, 64) 683, 645, 622; (128, 128) 3,610, 3,155, 2,970; (192, 192) 7,140 (with pieces of both) to
+//! 6,810; (256, 256) 15,240, 13,400, 12,800; (384, 384) 35,950, 31,700, 30,540; (512, 512) the same.
 //!
 //! On Zen 5, with pieces of both chains (not measured since): (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128)
 //! 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300; (512, 512), whose
