@@ -15,21 +15,22 @@
 //! always is.
 //!
 //! The columns of a chain lie side by side, in a copy of x's weights: as every second column they would have half of
-//! the cache's sets, and h's weights would push them out (Zen 4, (128, 128): 3,540 for 2,950 ns).
+//! the cache's sets, and h's weights would push them out (Zen 4, (128, 128): a fifth slower).
 //!
 //! (A block of at most 32 columns is so short that a piece is both of its chains, whose sums then wait in registers.)
 //!
-//! On Zen 4, ns a step of `Lstm`, without overlapping, with pieces of both chains for 16 pairs of columns, and so: (64,
-//! 64) 825, 800, 722; (32, 64) 683, 645, 622; (128, 128) 3,610, 3,155, 2,970; (192, 192) 7,140 (with pieces of both) to
-//! 6,810; (256, 256) 15,240, 13,400, 12,800; (384, 384) 35,950, 31,700, 30,540; (512, 512) the same.
+//! On Zen 4, ns a step of `Lstm`, without overlapping, with pieces of both chains for 16 pairs of columns, and so: (16,
+//! 64) 614, 585, 571; (64, 64) 823, 802, 707; (96, 96) 1,948, 1,951, 1,848; (128, 128) 3,624, 3,141, 2,909; (192, 192)
+//! 8,278, 7,107, 6,740; (256, 256) 15,229, 13,416, 12,759; (384, 384) 36,021, 31,582, 30,262; (512, 512), whose weights
+//! come from the L3 cache, the same.
 //!
 //! On Zen 5, with pieces of both chains (not measured since): (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128)
-//! 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300; (512, 512), whose
-//! weights come from the L3 cache, the same. Bare loops tell less: they gain 18 % at (128, 128), where the L2 cache
-//! gives a line every 1.33 cycles (see [`kernel`](super)), 3 % at (192, 192) and nothing at (256, 256), as loads from
-//! the L1 cache take turns with what fills it. Not measured on Sapphire Rapids.
+//! 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300. Bare loops tell
+//! less: they gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see [`kernel`](super)), 3 %
+//! at (192, 192) and nothing at (256, 256), as loads from the L1 cache take turns with what fills it. Not measured on
+//! Sapphire Rapids.
 //!
-//! **What is left**, on Zen 4 at (128, 128): h's part with the gates takes 2,360 of the 2,950 ns, x's first chunk 80.
+//! **What is left**, on Zen 4 at (128, 128): h's part with the gates takes 2,360 of the 2,909 ns, x's first chunk 80.
 //! With z always in the same rows it would be 3 % less, with inputs too 5 %, with x's weights too 7 % (64 to 256
 //! units: at 64 nothing, at 256 11 %); without gates 3.5 %.
 //!
@@ -40,6 +41,7 @@
 //!   3 % slower, the same. Four lines of a chain for four rows: 11 to 20 % slower, as the columns come again too late;
 //!   for half of the columns 3, 4 and 2 % slower.
 //! - Two rows of a chain for half of the columns: 13 % slower. Chunks of 24 or 48 steps: the same.
+//! - The group's sums in memory while a block is summed, as 24 accumulators would want it: 3, 2 and 2 % slower.
 //! - bf16: (64, 64) and (256, 256) the same as without overlapping, (128, 128), (192, 192) and (384, 384) 13 % slower,
 //!   for to widen the lines takes the units' time. (With pieces of both chains.)
 //!
@@ -251,11 +253,9 @@ impl<E: Element> Op for Steps<'_, '_, E> {
                 let start = &starts[row * groups + g];
                 let mut z = zero;
                 each_of_4!(n < 4 => { z[0][n] = S::Row::load(simd, &start[n].0); });
-                // In memory: the registers are full.
-                let z = black_box(&mut z);
                 let w_hh = &w_hh[4 * g * size..][..4 * size];
                 for (columns, h) in w_hh.chunks(4 * BLOCK).zip(h.chunks(BLOCK)) {
-                    let mut chains = [if size <= BLOCK { *z } else { zero }, zero];
+                    let mut chains = [if size <= BLOCK { z } else { zero }, zero];
                     let mut done = 0;
                     if let Some(count) = here.count().filter(|&count| 2 * count <= h.len()) {
                         if !here.both(count) {
@@ -280,7 +280,7 @@ impl<E: Element> Op for Steps<'_, '_, E> {
                     }
                     let [first, second] = chains;
                     let sum = join(simd, first, second);
-                    *z = if size <= BLOCK { sum } else { join(simd, *z, sum) };
+                    z = if size <= BLOCK { sum } else { join(simd, z, sum) };
                 }
                 activate::<S, 4, false>(simd, &z[0], &mut next[16 * g..], &mut c[16 * g..]);
             }
