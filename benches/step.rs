@@ -71,7 +71,7 @@ macro_rules! sizes {
             let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
             let (mut state, mut out) = (Cell::zero_state(), vec![[0.0; $hidden]; RUN]);
             group.throughput(Throughput::Elements(RUN as u64));
-            group.bench_function(BenchmarkId::new(isa, size), |bencher| bencher.iter(|| {
+            group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
                 next = (next + 1) % (INPUTS - RUN);
                 cell.run(black_box(&loud[next..next + RUN]), &mut state, &mut out)
             }));
