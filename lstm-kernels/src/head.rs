@@ -102,22 +102,38 @@ impl<S: Simd, const H: usize, const OUT: usize, const LEN: usize> Section<S> for
     fn run(self, simd: S) {
         let (rows, bias) = self.head.lines.split_at(LEN - OUT.div_ceil(16));
         let (full, rest) = self.h.as_chunks::<16>();
-        // The last units, with zeros where the state has padding, which may be NaN.
-        let mut tail = [0.0; 16];
-        tail[..rest.len()].copy_from_slice(rest);
-        let tail = S::Row::load(simd, &tail);
-        let bias = bias.iter().flat_map(|line| &line.0);
-        for ((y, row), bias) in self.y.iter_mut().zip(rows.chunks_exact(H.div_ceil(16))).zip(bias) {
+        // The last units, with zeros where the state has padding, which may be NaN. (Not put together in memory, which a
+        // load of all lanes would wait for.)
+        let [a, b, c, d] =
+            [quarter(simd, rest, 0), quarter(simd, rest, 1), quarter(simd, rest, 2), quarter(simd, rest, 3)];
+        let tail = S::Row::join([S::Half::join([a, b]), S::Half::join([c, d])]);
+        for (n, y) in self.y.iter_mut().enumerate() {
+            let row = &rows[n * H.div_ceil(16)..][..H.div_ceil(16)];
             let mut sum = S::Row::splat(simd, 0.0);
-            for (line, h) in row.iter().zip(full) {
-                sum = S::Row::load(simd, &line.0).mul_add(simd, S::Row::load(simd, h), sum);
+            for k in 0..H / 16 {
+                sum = S::Row::load(simd, &row[k].0).mul_add(simd, S::Row::load(simd, &full[k]), sum);
             }
-            if let (false, Some(line)) = (rest.is_empty(), row.last()) {
-                sum = S::Row::load(simd, &line.0).mul_add(simd, tail, sum);
+            if const { !H.is_multiple_of(16) } {
+                sum = S::Row::load(simd, &row[H / 16].0).mul_add(simd, tail, sum);
             }
-            *y = total(simd, sum) + bias;
+            *y = total(simd, sum) + bias[n / 16].0[n % 16];
         }
     }
+}
+
+/// Lanes `4 n` to `4 n + 3`, zero beyond the end.
+#[inline(always)]
+fn quarter<S: Simd>(simd: S, lanes: &[f32], n: usize) -> S::Quarter {
+    let lanes = lanes.get(4 * n..).unwrap_or_default();
+    if let Some(lanes) = lanes.first_chunk() {
+        return S::Quarter::load(simd, lanes);
+    }
+    if lanes.is_empty() {
+        return S::Quarter::splat(simd, 0.0);
+    }
+    let mut some = [0.0; 4];
+    some[..lanes.len()].copy_from_slice(lanes);
+    S::Quarter::load(simd, &some)
 }
 
 /// The sum of all lanes.

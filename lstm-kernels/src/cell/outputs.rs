@@ -1,13 +1,13 @@
 //! The methods of a cell with outputs, `lstm_cell!(..., out = N)`: a [`Linear`] behind each step, or behind one of each
 //! stream.
 
-use core::slice;
+use core::array::from_mut;
 
 use super::Cell;
 use crate::element::Element;
 use crate::error::Error;
 use crate::head::Linear;
-use crate::kernel::{Run, StepBatch, Weights};
+use crate::kernel::{Alone, Run, Step, StepBatch, Weights};
 use crate::simd::{Op, Simd, dispatch};
 use crate::state::State;
 
@@ -33,8 +33,7 @@ impl<
     #[inline]
     pub fn step_out(&self, x: &[f32; I], state: &mut State<H, HP>) -> [f32; OUT] {
         let mut y = [0.0; OUT];
-        let (weights, seq, out) = (self.weights(), slice::from_ref(x), slice::from_mut(&mut y));
-        dispatch(self.token(), Run { weights, seq, state, output: &self.head, out });
+        dispatch(self.token(), StepOut { weights: self.weights(), head: &self.head, x, state, y: &mut y });
         y
     }
 
@@ -66,6 +65,44 @@ impl<
         Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
         dispatch(self.token(), Run { weights: self.weights(), seq, state, output: &self.head, out });
         Ok(())
+    }
+}
+
+/// One step of one stream, followed by the head. Eight words, which `pulp` passes in registers.
+struct StepOut<
+    'a,
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const OUT: usize,
+    const HEAD: usize,
+> {
+    weights: Weights<'a, E, I, H, LAST>,
+    head: &'a Linear<H, OUT, HEAD>,
+    x: &'a [f32; I],
+    state: &'a mut State<H, HP>,
+    y: &'a mut [f32; OUT],
+}
+
+impl<
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const OUT: usize,
+    const HEAD: usize,
+> Op for StepOut<'_, E, I, H, HP, LAST, OUT, HEAD>
+{
+    const F16: bool = E::F16;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { weights, head, x, state, y } = self;
+        simd.enter(Alone(Step { weights, x: [x], states: from_mut(state) }));
+        head.apply(simd, state.h(), y);
     }
 }
 
