@@ -37,17 +37,22 @@ lstm_cell!(struct Amp, in=1, hidden=16, out=1, weights="data/bake/amp.safetensor
 static AMP: Amp = Amp::baked(); // no work at start-up, no heap, no parser in the program
 
 #[test]
-fn the_second_example_of_the_readme_is_a_model() {
+fn the_second_example_of_the_readme_is_a_model() -> Result<(), lstm_kernels::Error> {
     let (x, mut state) = ([0.5], Amp::zero_state());
-    let [y] = AMP.step_out(&x, &mut state);
+    let (block, mut ys) = ([[0.5]; 2], [[0.0]; 2]);
+
+    let [y] = AMP.step_out(&x, &mut state); // one sample
     assert!(y.is_finite() && state.h() != &[0.0; 16]);
+    AMP.run_out(&block, &mut state, &mut ys)?; // a block of them takes a fifth less time (Zen 4)
+    assert!(ys[0] != [y] && ys[0] != ys[1], "the block goes on from the state");
+    Ok(())
 }
 
 #[test]
 fn the_first_examples_of_the_readme_are_those_above() {
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     let here: Vec<String> = include_str!("readme.rs").replace("data/bake/", "").lines().map(words).collect();
-    for (n, least) in [(1, 8), (2, 4)] {
+    for (n, least) in [(1, 8), (2, 5)] {
         let example = README.split("```rust\n").nth(n).and_then(|rest| rest.split("```").next()).expect("an example");
         let lines: Vec<String> = example.lines().map(words).filter(|line| !line.is_empty()).collect();
         assert!(lines.len() >= least, "the example is gone");

@@ -30,6 +30,9 @@ impl<
     /// [`step`](Self::step), and the outputs y = W h + b of the new h.
     ///
     /// No allocation, no lock, no system call, no panic. NaN in x reaches y.
+    ///
+    /// Samples that come in blocks take less time in one [`run_out`](Self::run_out): with one output and AVX-512 on Zen
+    /// 4, (1, 16) 51 against 63 ns, (10, 20) 74 against 93.
     #[inline]
     pub fn step_out(&self, x: &[f32; I], state: &mut State<H, HP>) -> [f32; OUT] {
         let mut y = [0.0; OUT];
