@@ -96,9 +96,9 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn run<S: Simd>(self, simd: S) {
         if const { x_ahead::<S, E>(HP / 4, HP / 4 - LAST, I) } && self.seq.len() > 1 {
             return if self.seq.len() * (HP / 4) <= FEW_LINES {
-                simd.outline(XAhead::<_, FEW_LINES>(self));
+                with_room::<S, _, FEW_LINES>(simd, self);
             } else {
-                simd.outline(XAhead::<_, LINES>(self));
+                with_room::<S, _, LINES>(simd, self);
             };
         }
         let Self { weights, seq, state, output, out } = self;
@@ -121,11 +121,24 @@ const fn x_ahead<S: Simd, E: Element>(lines: usize, before_last: usize, inputs: 
     S::INTERLEAVE && !(S::F16 && E::F16) && before_last > 0 && lines <= LINES / 2 && inputs >= 8
 }
 
-/// The steps of a [`Run`], with `N` lines of sums ahead.
-struct XAhead<R, const N: usize>(R);
+/// [`XAhead`] with `N` lines, which only this function has on the stack.
+#[inline(never)]
+fn with_room<S: Simd, R, const N: usize>(simd: S, run: R)
+where
+    for<'a> XAhead<'a, R>: Section<S>,
+{
+    let mut z = [Line::ZERO; N];
+    simd.outline(XAhead { run, z: &mut z });
+}
 
-impl<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, O, const N: usize> Section<S>
-    for XAhead<Run<'_, E, I, H, HP, LAST, O>, N>
+/// The steps of a [`Run`], with room for the sums that are ahead.
+struct XAhead<'a, R> {
+    run: R,
+    z: &'a mut [Line],
+}
+
+impl<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, O> Section<S>
+    for XAhead<'_, Run<'_, E, I, H, HP, LAST, O>>
 where
     S: Simd,
     E: Element,
@@ -133,18 +146,17 @@ where
 {
     #[inline(always)]
     fn run(self, simd: S) {
-        let Run { weights: Weights { bias, columns }, seq, state, output, out } = self.0;
+        let Self { run: Run { weights: Weights { bias, columns }, seq, state, output, out }, z } = self;
         let (lines, all) = (bias.len(), const { [packed(E::FORM, I), packed(E::FORM, H)] });
         let last = const { (HP / 4 - LAST) / E::FORM.group };
         let (_, w_hh) = columns.split_at(all[0] * lines);
-        let mut z = [Line::ZERO; N];
-        let steps = usize::min(N / lines, STEPS);
+        let steps = usize::min(z.len() / lines, STEPS);
         for (seq, out) in seq.chunks(steps).zip(out.chunks_mut(steps)) {
             let x = Rows { data: seq.as_flattened(), stride: I, len: I };
             for n in 0..=last {
                 let (first, some) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
                 let (w_ih, _) = group(columns, all, lines, first, some);
-                let mut sums = Sums { data: &mut z, stride: lines, first };
+                let mut sums = Sums { data: &mut *z, stride: lines, first };
                 product::add::<S, E>(simd, w_ih, some, x, Some(&bias[first..]), &mut sums, seq.len());
             }
             for (z, out) in z.chunks_exact(lines).zip(out) {
