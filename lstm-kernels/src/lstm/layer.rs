@@ -266,6 +266,14 @@ impl<'a> Pass<'a> {
     }
 }
 
+/// Where the lines of rows of sums lie in `z`: how far apart the rows, and the groups for each line of theirs.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    row: usize,
+    line: usize,
+}
+
 /// A pass through a layer.
 struct On<'a, E: Element> {
     layer: &'a Packed<E>,
@@ -287,7 +295,7 @@ impl<E: Element> Op for On<'_, E> {
             // Of a single row x's part would gain nothing from being ahead.
             let ahead = len * self.pass.batch > 1;
             if ahead {
-                self.input_part(simd, first, len, 0);
+                self.input_part(simd, first, len, self.rows());
             }
             let next = self.pass.chunk(done, most);
             for n in 0..len {
@@ -307,23 +315,28 @@ impl<E: Element> Op for InputPart<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let steps = self.0.pass.active.len();
-        self.0.input_part(simd, 0, steps, 0);
+        self.0.input_part(simd, 0, steps, self.0.rows());
     }
 }
 
 impl<E: Element> On<'_, E> {
-    /// The bias and x's part of the sums for `len` time steps, into the lines of `z` from `z` on.
+    /// All of `z`, row by row.
+    fn rows(&self) -> Place {
+        Place { first: 0, row: self.layer.bias.len(), line: 1 }
+    }
+
+    /// The bias and x's part of the sums for `len` time steps.
     #[inline(always)]
-    fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize, z: usize) {
-        let (layer, batch) = (self.layer, self.pass.batch);
-        let (input, lines) = (layer.sizes.input, layer.bias.len());
+    fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize, place: Place) {
+        let (layer, batch, input) = (self.layer, self.pass.batch, self.layer.sizes.input);
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
         let all = self.pass.active[first + len - 1] == batch;
         for group in 0..layer.groups {
             let (group_lines, line, w_ih, _) = layer.group(group);
             for n in 0..if all { 1 } else { len } {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
-                let mut z = Sums { data: &mut self.pass.z[z + n * batch * lines..], stride: lines, first: line };
+                let first_line = place.first + n * batch * place.row + line * place.line;
+                let mut z = Sums { data: self.pass.z, stride: place.row, first: first_line };
                 let count = if all { len * batch } else { self.pass.active[first + n] };
                 add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
             }
@@ -345,7 +358,7 @@ impl<E: Element> On<'_, E> {
         let alone = active == 1 && self.step_alone(simd, x, z, backwards);
         if !alone {
             if !ahead {
-                self.input_part(simd, first, 1, 0);
+                self.input_part(simd, first, 1, self.rows());
             }
             for group in 0..layer.groups {
                 prefetch(share(soon, group, layer.groups));

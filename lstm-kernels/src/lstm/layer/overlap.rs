@@ -3,14 +3,11 @@
 
 use core::ops::RangeInclusive;
 
-use super::{On, Packed, Pass};
+use super::{On, Packed, Pass, Place};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
-use crate::kernel::overlap::{Ahead, Rest, Steps, by_chain, serves};
+use crate::kernel::overlap::{Ahead, Rest, STEPS, Steps, by_chain, serves};
 use crate::simd::{Op, Simd};
-
-/// Time steps in a chunk.
-const STEPS: usize = 32;
 
 /// Chunks from which on it is done: the first one's x has nothing to go beside.
 const CHUNKS: usize = 3;
@@ -24,6 +21,13 @@ struct Chunk {
     first: usize,
     len: usize,
     z: usize,
+}
+
+impl Chunk {
+    /// The sums from some row on.
+    const fn place(self, row: usize) -> Place {
+        Place { first: self.z + 4 * row, row: 4, line: STEPS }
+    }
 }
 
 impl<E: Element> Packed<E> {
@@ -55,14 +59,14 @@ impl<E: Element> On<'_, E> {
             Chunk { first, len, z }
         };
         let mut here = chunk(&self.pass, 0, 0);
-        self.input_part(simd, here.first, here.len, here.z);
+        self.input_part(simd, here.first, here.len, here.place(0));
         let mut done = here.len;
         while here.len > 0 {
             let next = chunk(&self.pass, done, chunk_lines - here.z);
             self.both(simd, here, next);
             if !next.len.is_multiple_of(2) {
                 let last = next.len - 1;
-                self.input_part(simd, next.first + last, 1, next.z + last * self.layer.bias.len());
+                self.input_part(simd, next.first + last, 1, next.place(last));
             }
             here = next;
             done += next.len;
