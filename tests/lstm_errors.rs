@@ -1,7 +1,7 @@
 //! What a caller of the sequence driver can get wrong, and what is said about it; and inputs that want to do harm.
 
 use lstm_kernels::lstm::{Input, Workspace};
-use lstm_kernels::{Dtype, Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights, WeightsError};
+use lstm_kernels::{Dtype, Error, Isa, Lstm, LstmCellDyn, LstmConfig, LstmWeights, OptionValue, WeightsError};
 use support::{LstmCase, LstmModel, Random, assert_same_bits, isas, text_has};
 
 const HUGE: usize = usize::MAX / 2 + 1;
@@ -40,13 +40,13 @@ fn every_option_out_of_range_is_named() {
                 matches!(error, Error::InvalidOption { option: found, .. } if found == option),
                 "{config:?}: {error:?}"
             );
-            text_has(error, &[option, &format!("is {}", size as f64), "expected 1 to 1048576"]);
+            text_has(error, &[option, &format!("is {size},"), "expected 1 to 1048576"]);
         }
     }
     for proj_size in [5, 6, usize::MAX] {
         let error = refused(good.proj_size(proj_size), &[]);
-        assert!(matches!(error, Error::InvalidOption { option: "proj_size", .. }), "{error:?}");
-        text_has(error, &["proj_size", &format!("is {}", proj_size as f64), "less than `hidden_size`"]);
+        assert_eq!(error, Error::WrongProjSize { hidden_size: 5, found: proj_size });
+        text_has(error, &["proj_size", &format!("is {proj_size}"), "less than `hidden_size`, 5"]);
     }
     for dropout in [-0.1, 1.000_001, f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let error = refused(good.dropout(dropout), &[]);
@@ -302,12 +302,14 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     assert_eq!(stream.batch(), 2);
     let mut output = [9.0; 4 * 2 * 5];
     let other = LstmModel::random(LstmConfig::new(3, 5).num_layers(3), &mut Random::new(1), 1.0).lstm(Isa::Scalar);
-    assert_eq!(other.advance(&mut stream, case.input(), &mut output), Err(Error::ForeignStream));
-    assert_eq!(other.stream_states(&stream), Err(Error::ForeignStream));
-    assert_eq!(other.stream_states_into(&stream, (&mut [], &mut [])), Err(Error::ForeignStream));
-    assert_eq!(other.stream_reserve(&mut stream, 4), Err(Error::ForeignStream));
-    assert_eq!(other.stream_reset(&mut stream, None), Err(Error::ForeignStream));
-    text_has(Error::ForeignStream, &["stream", "other options"]);
+    let [expected, found] = [3, 2].map(OptionValue::Size);
+    let foreign = Error::ForeignStream { option: "num_layers", expected, found };
+    assert_eq!(other.advance(&mut stream, case.input(), &mut output), Err(foreign));
+    assert_eq!(other.stream_states(&stream), Err(foreign));
+    assert_eq!(other.stream_states_into(&stream, (&mut [], &mut [])), Err(foreign));
+    assert_eq!(other.stream_reserve(&mut stream, 4), Err(foreign));
+    assert_eq!(other.stream_reset(&mut stream, None), Err(foreign));
+    text_has(foreign, &["stream", "whose `num_layers` is 2, expected 3"]);
 
     let mut refused = |input: Input<'_>, len: usize| lstm.advance(&mut stream, input, &mut output[..len]).unwrap_err();
     let error = refused(Input::new(&case.x, &[2, 4, 3]), 40);
@@ -449,21 +451,24 @@ fn a_stream_is_foreign_to_every_lstm_with_another_option() {
     let config = LstmConfig::new(3, 5).num_layers(2);
     let lstm = |config| LstmModel::random(config, &mut Random::new(1), 1.0).lstm(Isa::Scalar);
     let mut stream = lstm(config).stream(2, None).unwrap();
-    for other in [
-        LstmConfig::new(3, 4).num_layers(2),
-        LstmConfig::new(4, 5).num_layers(2),
-        config.num_layers(1),
-        config.bias(false),
-        config.batch_first(true),
-        config.dropout(0.5),
-        config.proj_size(4),
-        config.dtype(Dtype::F16),
+    for (other, text) in [
+        (LstmConfig::new(3, 4).num_layers(2), "`hidden_size` is 5, expected 4"),
+        (LstmConfig::new(4, 5).num_layers(2), "`input_size` is 3, expected 4"),
+        (config.num_layers(1), "`num_layers` is 2, expected 1"),
+        (config.bias(false), "`bias` is true, expected false"),
+        (config.batch_first(true), "`batch_first` is false, expected true"),
+        (config.dropout(0.5), "`dropout` is 0, expected 0.5"),
+        (config.bidirectional(true), "`bidirectional` is false, expected true"),
+        (config.proj_size(4), "`proj_size` is 0, expected 4"),
+        (config.dtype(Dtype::F16), "`dtype` is f32, expected f16"),
+        (config.dtype(Dtype::Bf16), "`dtype` is f32, expected bf16"),
     ] {
         let (x, mut out) = (vec![0.5; 2 * other.input_size], vec![0.0; 2 * other.output_size()]);
         let shape = if other.batch_first { [2, 1, other.input_size] } else { [1, 2, other.input_size] };
         let (lstm, input) = (lstm(other), Input::new(&x, &shape));
-        assert_eq!(lstm.advance(&mut stream, input, &mut out), Err(Error::ForeignStream), "{other:?}");
-        assert_eq!(lstm.stream_states(&stream), Err(Error::ForeignStream), "{other:?}");
+        let error = lstm.advance(&mut stream, input, &mut out).unwrap_err();
+        text_has(error, &["the stream was made for an LSTM", text]);
+        assert_eq!(lstm.stream_states(&stream), Err(error));
     }
 }
 

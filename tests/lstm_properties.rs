@@ -394,14 +394,16 @@ proptest! {
     #[test]
     fn the_dynamic_cell_gives_the_bits_of_one_call(case in any_case()) {
         let config = LstmConfig::new(case.model.config.input_size, case.model.config.hidden_size)
-            .bias(case.model.config.bias);
+            .bias(case.model.config.bias)
+            .dtype(case.model.config.dtype);
         let case = LstmCase::random(config, [case.steps, case.batch], false, case.initial.is_some(), 9);
         let zero = vec![0.0; case.batch * config.hidden_size];
         let mut workspace = Workspace::new();
         for isa in isas() {
             let expected = case.forward(isa);
             let weights = case.model.weights()[0];
-            let cell = LstmCellDyn::with_isa(config.input_size, config.hidden_size, &weights, isa).unwrap();
+            let LstmConfig { input_size, hidden_size, dtype, .. } = config;
+            let cell = LstmCellDyn::with_dtype(input_size, hidden_size, &weights, dtype, isa).unwrap();
             assert_eq!(cell.isa(), isa);
             let (mut h, mut c) = case.initial.clone().unwrap_or((zero.clone(), zero.clone()));
             let mut output = Vec::new();

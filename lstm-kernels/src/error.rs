@@ -32,7 +32,14 @@ pub enum Error {
         /// What it must be.
         expected: &'static str,
         /// What it is.
-        found: f64,
+        found: OptionValue,
+    },
+    /// A `proj_size` that is not less than `hidden_size`.
+    WrongProjSize {
+        /// `hidden_size`.
+        hidden_size: usize,
+        /// `proj_size`.
+        found: usize,
     },
     /// The number of weights given for the layers and directions of an LSTM is not `num_layers` times the number
     /// of directions.
@@ -84,7 +91,14 @@ pub enum Error {
     /// A bidirectional LSTM was asked to stream: its reverse direction starts at the end.
     BidirectionalStream,
     /// A stream was made for an LSTM with other options.
-    ForeignStream,
+    ForeignStream {
+        /// The first of [`LstmConfig`](crate::LstmConfig)'s options in which the two differ.
+        option: &'static str,
+        /// What it is in this LSTM.
+        expected: OptionValue,
+        /// What it is in the one that the stream was made for.
+        found: OptionValue,
+    },
     /// A piece of a stream has `lengths`.
     UnexpectedLengths,
     /// A piece of a stream has another batch than the stream.
@@ -139,6 +153,12 @@ impl fmt::Display for Error {
             Self::InvalidOption { option, expected, found } => {
                 write!(f, "`{option}` is {found}, expected {expected}")
             }
+            Self::WrongProjSize { hidden_size, found } => {
+                write!(
+                    f,
+                    "`proj_size` is {found}, expected less than `hidden_size`, {hidden_size} (0 for no projection)"
+                )
+            }
             Self::WrongLayers { expected, found } => {
                 write!(f, "`weights` has {found} elements, expected {expected}: `num_layers` times the directions")
             }
@@ -164,7 +184,9 @@ impl fmt::Display for Error {
             Self::BidirectionalStream => {
                 f.write_str("a bidirectional LSTM cannot stream: its reverse direction starts at the sequence's end")
             }
-            Self::ForeignStream => f.write_str("the stream was made for an LSTM with other options"),
+            Self::ForeignStream { option, expected, found } => {
+                write!(f, "the stream was made for an LSTM whose `{option}` is {found}, expected {expected}")
+            }
             Self::UnexpectedLengths => {
                 f.write_str("the input has `lengths`, expected none: all sequences of a stream advance together")
             }
@@ -195,6 +217,31 @@ fn list(f: &mut fmt::Formatter<'_>, isas: impl Iterator<Item = Isa>) -> fmt::Res
 }
 
 impl core::error::Error for Error {}
+
+/// The value of an option, as an error shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum OptionValue {
+    /// A number of inputs, units, layers, streams.
+    Size(usize),
+    /// Another number.
+    Number(f64),
+    /// Whether something is so.
+    Flag(bool),
+    /// One of some names.
+    Name(&'static str),
+}
+
+impl fmt::Display for OptionValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Size(size) => write!(f, "{size}"),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
 
 /// The first 16 bytes of a text, at most, without a heap; then `...`, if there were more.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -95,7 +95,7 @@ mod weights;
 
 #[cfg(feature = "alloc")]
 pub use cell::Boxed;
-pub use error::{Error, Excerpt, WeightsError};
+pub use error::{Error, Excerpt, OptionValue, WeightsError};
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
 pub use lstm::{Dtype, Lstm, LstmCellDyn, LstmConfig};

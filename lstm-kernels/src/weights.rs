@@ -1,6 +1,8 @@
 //! Views of a model's tensors as PyTorch, Keras or ONNX has them, the checks on them, and packing.
 
 use crate::element::Element;
+#[cfg(feature = "alloc")]
+use crate::error::OptionValue;
 use crate::error::{Error, WeightsError};
 use crate::layout::{GATES, Line, place, place_in_head, place_of_bias, place_of_head_bias, scale};
 
@@ -74,8 +76,8 @@ impl Sizes {
 /// number not into a `usize`.
 #[cfg(feature = "alloc")]
 pub(crate) fn check_size(option: &'static str, size: usize) -> Result<(), Error> {
-    let good = (1..=1 << 20).contains(&size);
-    if good { Ok(()) } else { Err(Error::InvalidOption { option, expected: "1 to 1048576", found: size as f64 }) }
+    let (good, found) = ((1..=1 << 20).contains(&size), OptionValue::Size(size));
+    if good { Ok(()) } else { Err(Error::InvalidOption { option, expected: "1 to 1048576", found }) }
 }
 
 impl<'a> LstmWeights<'a> {

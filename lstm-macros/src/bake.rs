@@ -16,6 +16,9 @@ use crate::layout::{
 };
 use crate::validate::{Cell, Element, Weights};
 
+/// How many keys or modules an error lists.
+const LISTED: usize = 32;
+
 /// What is wrong with the file.
 type Result<T> = std::result::Result<T, String>;
 
@@ -238,16 +241,15 @@ impl Module<'_, '_> {
     fn listing(&self) -> String {
         let own = self.own();
         if !own.is_empty() {
-            return format!("the module has `{}`", own.join("`, `"));
+            return format!("the module has {}", listed(&own));
         }
         // A tensor at the root stands for itself.
         let modules = self.file.names().into_iter().map(|key| key.rsplit_once('.').map_or(key, |(module, _)| module));
-        let modules: BTreeSet<&str> = modules.collect();
-        let found = Vec::from_iter(modules).join("`, `");
+        let found = listed(&Vec::from_iter(BTreeSet::from_iter(modules)));
         if self.path.is_empty() {
-            return format!("no tensor is at the file's root (`prefix` names a module), the file has `{found}`");
+            return format!("no tensor is at the file's root (`prefix` names a module), the file has {found}");
         }
-        format!("there is no such module, the file has `{found}`")
+        format!("there is no such module, the file has {found}")
     }
 
     fn view(&self, name: &str) -> Result<TensorView<'_>> {
@@ -300,6 +302,14 @@ impl Module<'_, '_> {
     }
 }
 
+/// Names for people: not too many.
+fn listed(names: &[&str]) -> String {
+    let shown = &names[..usize::min(names.len(), LISTED)];
+    let more = names.len() - shown.len();
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("`{}`{rest}", shown.join("`, `"))
+}
+
 fn elements<const N: usize>(data: &[u8], element: impl Fn([u8; N]) -> f64) -> Vec<f64> {
     data.as_chunks().0.iter().map(|bytes| element(*bytes)).collect()
 }
@@ -324,6 +334,13 @@ mod tests {
         let written = syn::parse_str(&format!("krate; in=1, hidden=2, weights=\"file\", {options}"));
         let cell = validate(written.expect("the grammar")).unwrap_or_else(|error| panic!("{error}"));
         pack_lstm(&cell, None, &Module { file: &file, path: "" }).err()
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(listed(&["a", "b"]), "`a`, `b`");
+        assert!(listed(&[""; LISTED]).ends_with(", ``"));
+        assert!(listed(&[""; LISTED + 3]).ends_with(", `` and 3 more"));
     }
 
     #[test]

@@ -213,7 +213,7 @@ fn options_that_pytorch_refuses_are_refused() {
         parts.insert(name.into(), Part::zeros(Dtype::F32, &shape));
     }
     match error(&parts, "") {
-        StateDictError::Lstm(Error::InvalidOption { option: "proj_size", .. }) => {}
+        StateDictError::Lstm(Error::WrongProjSize { hidden_size: 4, found: 4 }) => {}
         other => panic!("{other:?}"),
     }
 }

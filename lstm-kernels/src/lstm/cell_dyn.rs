@@ -1,6 +1,6 @@
 //! `torch.nn.LSTMCell` with sizes known at run time.
 
-use super::{Lstm, LstmConfig, Workspace};
+use super::{Dtype, Lstm, LstmConfig, Workspace};
 use crate::error::Error;
 use crate::isa::Isa;
 use crate::weights::LstmWeights;
@@ -39,7 +39,30 @@ impl LstmCellDyn {
     /// # Errors
     /// As [`Lstm::with_isa`].
     pub fn with_isa(input_size: usize, hidden_size: usize, weights: &LstmWeights<'_>, isa: Isa) -> Result<Self, Error> {
-        let config = LstmConfig::new(input_size, hidden_size).bias(weights.has_bias());
+        Self::with_dtype(input_size, hidden_size, weights, Dtype::F32, isa)
+    }
+
+    /// A cell that stores its weights in half precision, which is faster from some 64 units on (README).
+    ///
+    /// ```
+    /// use lstm_kernels::{Dtype, Isa, LstmCellDyn, LstmWeights};
+    /// # let (w_ih, w_hh) = ([0.1; 4 * 64 * 64], [0.1; 4 * 64 * 64]);
+    /// let weights = LstmWeights::torch(&w_ih, &w_hh, None); // [4 * 64, 64] each
+    /// let cell = LstmCellDyn::with_dtype(64, 64, &weights, Dtype::Bf16, Isa::detect()?)?;
+    /// # assert_eq!(cell.hidden_size(), 64);
+    /// # Ok::<(), lstm_kernels::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Lstm::with_isa`].
+    pub fn with_dtype(
+        input_size: usize,
+        hidden_size: usize,
+        weights: &LstmWeights<'_>,
+        dtype: Dtype,
+        isa: Isa,
+    ) -> Result<Self, Error> {
+        let config = LstmConfig::new(input_size, hidden_size).bias(weights.has_bias()).dtype(dtype);
         let lstm = Lstm::with_isa(config, core::slice::from_ref(weights), isa);
         // A cell has no layers to be named.
         lstm.map(Self).map_err(|error| if let Error::LayerWeights { error, .. } = error { error.into() } else { error })

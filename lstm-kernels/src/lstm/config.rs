@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use crate::error::{Error, WeightsError};
+use crate::error::{Error, OptionValue, WeightsError};
 use crate::weights::{LstmWeights, Sizes, check_size};
 
 /// What weights are stored as. Biases and states are f32, and so are sums but for [`F16`](Self::F16) on
@@ -17,6 +17,16 @@ pub enum Dtype {
     F16,
     /// Rounded to bfloat16.
     Bf16,
+}
+
+impl Dtype {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
 }
 
 /// The options of a [`torch.nn.LSTM`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html), with its
@@ -130,17 +140,43 @@ impl LstmConfig {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |option, expected, found| Err(Error::InvalidOption { option, expected, found });
         let sizes =
             [("input_size", self.input_size), ("hidden_size", self.hidden_size), ("num_layers", self.num_layers)];
         sizes.into_iter().try_for_each(|(option, size)| check_size(option, size))?;
         if self.proj_size >= self.hidden_size {
-            return invalid("proj_size", "less than `hidden_size` (0 for no projection)", self.proj_size as f64);
+            return Err(Error::WrongProjSize { hidden_size: self.hidden_size, found: self.proj_size });
         }
         if !(0.0..=1.0).contains(&self.dropout) {
-            return invalid("dropout", "a probability, from 0 to 1", self.dropout);
+            let (expected, found) = ("a probability, from 0 to 1", OptionValue::Number(self.dropout));
+            return Err(Error::InvalidOption { option: "dropout", expected, found });
         }
         Ok(())
+    }
+
+    /// Whether a stream that was made for an LSTM with the options `found` belongs to one with these.
+    pub(crate) fn check_stream(&self, found: &Self) -> Result<(), Error> {
+        let mut options = self.options().into_iter().zip(found.options());
+        match options.find(|(expected, found)| expected != found) {
+            Some(((option, expected), (_, found))) => Err(Error::ForeignStream { option, expected, found }),
+            None => Ok(()),
+        }
+    }
+
+    /// All of them, with their names.
+    fn options(&self) -> [(&'static str, OptionValue); 9] {
+        let &Self { input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, dtype } =
+            self;
+        [
+            ("input_size", OptionValue::Size(input_size)),
+            ("hidden_size", OptionValue::Size(hidden_size)),
+            ("num_layers", OptionValue::Size(num_layers)),
+            ("bias", OptionValue::Flag(bias)),
+            ("batch_first", OptionValue::Flag(batch_first)),
+            ("dropout", OptionValue::Number(dropout)),
+            ("bidirectional", OptionValue::Flag(bidirectional)),
+            ("proj_size", OptionValue::Size(proj_size)),
+            ("dtype", OptionValue::Name(dtype.name())),
+        ]
     }
 
     /// Makes something of each layer and direction's weights, and says where that failed.

@@ -88,7 +88,7 @@ impl Lstm {
     /// # Panics
     /// As a `Vec` does, if that is more memory than there can be.
     pub fn stream_reserve(&self, stream: &mut Stream, steps: usize) -> Result<(), Error> {
-        self.check_stream(stream)?;
+        self.config.check_stream(&stream.config)?;
         stream.workspace.reserve(self, steps);
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Lstm {
     /// # Errors
     /// [`Error::ForeignStream`]; states of another number of elements. The stream has not changed then.
     pub fn stream_reset(&self, stream: &mut Stream, initial: Option<(&[f32], &[f32])>) -> Result<(), Error> {
-        self.check_stream(stream)?;
+        self.config.check_stream(&stream.config)?;
         self.check_initial(initial, stream.batch)?;
         match initial {
             Some((h, c)) => stream.workspace.set_states(self, h, c),
@@ -118,7 +118,7 @@ impl Lstm {
     /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM with
     /// other options. The stream has not changed then.
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
-        self.check_stream(stream)?;
+        self.config.check_stream(&stream.config)?;
         let extent = Extent::new(&self.config, &input)?;
         if input.lengths.is_some() {
             return Err(Error::UnexpectedLengths);
@@ -142,7 +142,7 @@ impl Lstm {
     /// # Errors
     /// [`Error::ForeignStream`]: a stream made for an LSTM with other options.
     pub fn stream_states(&self, stream: &Stream) -> Result<(Vec<f32>, Vec<f32>), Error> {
-        self.check_stream(stream)?;
+        self.config.check_stream(&stream.config)?;
         let rows = self.config.cells() * stream.batch;
         let state = |size| alloc::vec![0.0; rows * size]; // the stream holds as many
         let mut states = (state(self.config.h_size()), state(self.config.hidden_size));
@@ -155,7 +155,7 @@ impl Lstm {
     /// # Errors
     /// [`Error::ForeignStream`]; slices of another number of elements. Nothing is written then.
     pub fn stream_states_into(&self, stream: &Stream, (h, c): (&mut [f32], &mut [f32])) -> Result<(), Error> {
-        self.check_stream(stream)?;
+        self.config.check_stream(&stream.config)?;
         self.check_states(("h", h.len()), ("c", c.len()), stream.batch)?;
         stream.workspace.states(self, h, c);
         Ok(())
@@ -163,9 +163,5 @@ impl Lstm {
 
     fn check_initial(&self, initial: Option<(&[f32], &[f32])>, batch: usize) -> Result<(), Error> {
         initial.map_or(Ok(()), |(h, c)| self.check_states(("h_0", h.len()), ("c_0", c.len()), batch))
-    }
-
-    fn check_stream(&self, stream: &Stream) -> Result<(), Error> {
-        if stream.config == self.config { Ok(()) } else { Err(Error::ForeignStream) }
     }
 }
