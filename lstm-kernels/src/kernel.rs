@@ -11,6 +11,7 @@
 //!
 //! **Turning round.** A layer that a cache does not hold whole is read group by group, forwards in one step and
 //! backwards in the next: what was read last is still there. The groups do not depend on each other, so the bits stay.
+//! The same with the tiles of one group, see [`sums::turns_round`].
 //!
 //! **Pairs.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
 //! hold all of the next group's loads behind it. So the sums of two groups are made before the gates of either: (128,
@@ -75,8 +76,19 @@ macro_rules! each_of_4 {
     ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3) };
 }
 
-/// Cuts `$lines` lines into tiles of `$most` and a rest, and does `$tile!(lines of the tile, its first line)` for each.
+/// Cuts `$lines` lines into tiles of `$most` and a rest, and does `$tile!(lines of the tile, its first line)` for each;
+/// or from the last one on, if it is to go `$backwards`.
 macro_rules! each_tile {
+    ($lines:expr, $most:expr, $backwards:expr, $tile:ident) => {
+        for n in 0..$lines.div_ceil($most) {
+            let n = if $backwards { $lines.div_ceil($most) - 1 - n } else { n };
+            if n < $lines / $most {
+                each_tile!(@ $most, n * $most, $tile, 1 2 3 4);
+            } else {
+                each_tile!(@ $lines % $most, n * $most, $tile, 1 2 3);
+            }
+        }
+    };
     ($lines:expr, $most:expr, $tile:ident) => {
         for first in (0..$lines - $lines % $most).step_by($most) {
             each_tile!(@ $most, first, $tile, 1 2 3 4);
@@ -102,7 +114,7 @@ pub(crate) use batch::StepBatch;
 pub(crate) use gates::Activate;
 use gates::{activate, activate_four, activate_small};
 pub(crate) use run::{Hidden, Run};
-use sums::{chains, sums};
+use sums::{chains, sums, turns_round};
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
@@ -205,9 +217,10 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
         return groups::<S, E, I, H, HP, LAST, 8, T>(simd, weights, x, states);
     }
     // One group: nothing reads h after its sums, so the new h may overwrite it at once.
+    let backwards = const { turns_round(S::ACCUMULATORS, LAST, T) } && states[0].turn();
     let h = states.each_ref().map(State::h);
     let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
-    let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h);
+    let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h, backwards);
     // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold nothing,
     // were 5 % faster here and 4 % slower in `Lstm`.)
     if const { T == 4 && !LAST.is_multiple_of(4) } {
@@ -236,11 +249,12 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     let Weights { bias, columns } = weights;
     let packed = const { [packed(E::FORM, I), packed(E::FORM, H)] };
     let mut next = [[0.0; HP]; T];
+    let backwards = states[0].turn();
     macro_rules! sums {
         ($lines:ident, $n:expr) => {{
             let (w_ih, w_hh) = group(columns, packed, bias.len(), $n * G, $lines);
             let h = states.each_ref().map(State::h);
-            sums::<S, E, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, x, h)
+            sums::<S, E, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, x, h, backwards)
         }};
     }
     macro_rules! gates {
@@ -255,7 +269,6 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     let count = (bias.len() - LAST) / G;
     let pairs = if const { T == 1 && G == 4 } { count / 2 } else { 0 };
     let rounds = count - pairs + 1;
-    let backwards = states[0].turn();
     for n in 0..rounds {
         let n = if backwards { rounds - 1 - n } else { n };
         if n < pairs {

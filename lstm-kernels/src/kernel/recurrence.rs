@@ -25,7 +25,7 @@ use core::hint::black_box;
 
 use super::early::{self, OneGroup};
 use super::gates::{activate, activate_four, activate_small};
-use super::sums::{Part, add, block, chains, one_tile, tile_lines};
+use super::sums::{Part, add, block, chains, one_tile, tile_lines, turns_round};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -72,13 +72,15 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) steps: usize,
     /// From the last step, and the last stream, on.
     pub(crate) reverse: bool,
+    /// Which way to go over the tiles first: see [`turns_round`].
+    pub(crate) backwards: bool,
 }
 
 impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Steps<'_, T, N, X, C> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse } =
-            self.0;
+        let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, .. } = self.0;
+        let Recurrence { steps, reverse, mut backwards, .. } = self.0;
         let (padded, states) = (layout::padded(hidden), h.len());
         let in_turn = const { T == 1 && turns::<S>(N) > 1 };
         debug_assert!(in_turn || states == T * padded, "only some kernels have streams in turn");
@@ -100,7 +102,8 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
-            let z = sums::<S, f32, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs });
+            let z = sums::<S, f32, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs }, backwards);
+            backwards = !backwards;
             if const { T == 4 && !N.is_multiple_of(4) } {
                 let [z_0, z_1, z_2, z_3] = &z[..] else { return };
                 let ((h_0, h), (c_0, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));
@@ -143,7 +146,7 @@ impl<E: Element, const N: usize> Op for Group<'_, E, N> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let OfGroup { start, w_ih, x, w_hh, h, c, next } = self.0;
-        let [z] = sums::<S, E, 1, N, 0, 2>(simd, Parts { start, w_ih, x: [x], w_hh, h: [h] });
+        let [z] = sums::<S, E, 1, N, 0, 2>(simd, Parts { start, w_ih, x: [x], w_hh, h: [h] }, false);
         activate::<S, N, false>(simd, &z, next, c);
     }
 }
@@ -163,6 +166,7 @@ struct Parts<'a, E: Element, const T: usize> {
 fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, const C: usize>(
     simd: S,
     parts: Parts<'_, E, T>,
+    backwards: bool,
 ) -> [[S::Row; N]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); N]; T];
     if const { one_tile(S::ACCUMULATORS, C, N, T) } {
@@ -176,7 +180,11 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
             simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
         };
     }
-    each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
+    if const { turns_round(S::ACCUMULATORS, N, T) } {
+        each_tile!(N, tile_lines(S::ACCUMULATORS, T), backwards, tile);
+    } else {
+        each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
+    }
     *out
 }
 

@@ -184,24 +184,27 @@ impl Part {
         for (n, layer) in lstm.layers.iter().enumerate() {
             let (before, here) = self.h.split_at_mut(n * padded);
             let x = if n == 0 { x } else { &before[(n - 1) * padded..][..hidden] };
-            layer.step(lstm.token, x, &mut here[..padded], &mut self.c[n * padded..][..padded], output);
+            let states = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
+            layer.step(lstm.token, self.turn, x, states, output);
         }
+        self.turn ^= 1;
     }
 
     /// One time step of one stream through a single, small layer: on the given states where they are, or on copies with
     /// padding.
     pub(super) fn step_small(&mut self, lstm: &Lstm, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
         let (layer, hidden) = (&lstm.layers[0], lstm.config.hidden_size);
-        let padded = layout::padded(hidden);
+        let (padded, turn) = (layout::padded(hidden), self.turn);
+        self.turn ^= 1;
         if hidden == padded {
             grow(&mut self.y, hidden, 0.0);
-            return layer.step(lstm.token, x, h, c, &mut self.y);
+            return layer.step(lstm.token, turn, x, (h, c), &mut self.y);
         }
         for (copy, state) in [(&mut self.h, &*h), (&mut self.c, &*c)] {
             grow(copy, padded, 0.0);
             copy[..hidden].copy_from_slice(state);
         }
-        layer.step(lstm.token, x, &mut self.h[..padded], &mut self.c[..padded], h);
+        layer.step(lstm.token, turn, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
         c.copy_from_slice(&self.c[..hidden]);
     }
 

@@ -22,11 +22,12 @@ impl Layer {
         matches!(self, Self::F32(layer) if layer.small)
     }
 
-    /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding.
+    /// One time step of one stream through a small layer, which [`turn`](Pass::turn) round: x \[input\], `out` \[hidden\], and the states with padding.
     #[inline]
-    pub(crate) fn step(&self, token: Token, x: &[f32], h: &mut [f32], c: &mut [f32], out: &mut [f32]) {
+    pub(crate) fn step(&self, token: Token, turn: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32]), out: &mut [f32]) {
         if let Self::F32(layer) = self {
-            step(token, OneStep { layer, x, h, c, out });
+            let backwards = !turn.is_multiple_of(2);
+            step(token, OneStep { layer, x, h, c, out, backwards });
         }
     }
 }
@@ -53,17 +54,20 @@ struct OneStep<'a> {
     h: &'a mut [f32],
     c: &'a mut [f32],
     out: &'a mut [f32],
+    backwards: bool,
 }
 
 impl Op for OneStep<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { layer, x, h, c, out } = self;
+        let Self { layer, x, h, c, out, backwards } = self;
         let Packed { sizes: Sizes { input, hidden, .. }, ref bias, .. } = *layer;
         let (w_ih, w_hh) = layer.tensors();
         let (x_stride, out_row, out_stride, steps, reverse) = (input, hidden, hidden, 1, false);
-        let step =
-            Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse };
+        #[rustfmt::skip]
+        let step = Recurrence {
+            w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse, backwards,
+        };
         layer.enter(simd, 1, step);
     }
 }
@@ -157,6 +161,7 @@ impl On<'_, f32> {
             out_stride: rows * pass.out_stride,
             steps,
             reverse: pass.reverse,
+            backwards: !pass.turn.is_multiple_of(2),
         };
         layer.enter(simd, together, steps);
     }
