@@ -217,7 +217,7 @@ fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize
         return groups::<S, E, I, H, HP, LAST, 8, T>(simd, weights, x, states);
     }
     // One group: nothing reads h after its sums, so the new h may overwrite it at once.
-    let backwards = const { turns_round(S::ACCUMULATORS, LAST, T) } && states[0].turn();
+    let backwards = const { turns_round::<S, E>(LAST, I + H, T) } && states[0].turn();
     let h = states.each_ref().map(State::h);
     let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
     let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h, backwards);

@@ -180,7 +180,7 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
             simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
         };
     }
-    if const { turns_round(S::ACCUMULATORS, N, T) } {
+    if const { turns_round::<S, E>(N, 0, T) } {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), backwards, tile);
     } else {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);

@@ -43,7 +43,7 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
     backwards: bool,
 ) -> [[S::Row; R]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); R]; T];
-    if const { one_tile(S::ACCUMULATORS, chains(H, R), R, T) } {
+    if const { one_tile(S::ACCUMULATORS, chains(H, R), R, T) && !turns_round::<S, E>(R, I + H, T) } {
         Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
         return out;
     }
@@ -57,7 +57,7 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
             simd.outline(Tile::<S, E, I, H, R, $n, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut *out })
         };
     }
-    if const { turns_round(S::ACCUMULATORS, R, T) } {
+    if const { turns_round::<S, E>(R, I + H, T) } {
         each_tile!(R, tile_lines(S::ACCUMULATORS, T), backwards, tile);
     } else {
         each_tile!(R, tile_lines(S::ACCUMULATORS, T), tile);
@@ -65,12 +65,16 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
     *out
 }
 
-/// Whether the tiles of a group go backwards in every second step, so that what an L1 cache of 32 KiB held of a larger
-/// group is still there: of three tiles, each of which has its lines everywhere in the cache. (Those of two tiles are
-/// in one half of its sets each: no gain. With AVX-512 all lines are one tile, and to cut it costs more.) On Zen 4 with
-/// AVX2, ns: (1, 44) 275 to 261, (1, 48) 408 to 313, (10, 40) 291 to 251, (40, 40) 519 to 454, (48, 48) 727 to 668.
-pub(super) const fn turns_round(accumulators: usize, lines: usize, streams: usize) -> bool {
-    streams == 1 && accumulators == 4 && lines > 8
+/// Whether the tiles of a group go backwards in every second step, so that what the L1 cache held of a larger group is
+/// still there. With few registers there are tiles anyway; of three, each has lines everywhere in the cache. (Those of
+/// two are in one half of its sets each: no gain.) With AVX-512 all lines are one tile, unless no L1 cache holds them:
+/// to cut it costs a fifth.
+///
+/// On Zen 4, whose L1 cache has 32 KiB, ns: with AVX2 (1, 44) 278 to 256, (1, 48) 413 to 308, (10, 40) 291 to 247, (36,
+/// 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473 to 421, (48, 48) 674 to 636.
+pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usize, streams: usize) -> bool {
+    let bytes = size_of::<E::Line>() * lines * columns / E::FORM.share;
+    streams == 1 && lines > 8 && (S::ACCUMULATORS < 24 || bytes > 48 << 10)
 }
 
 /// Whether all lines are one tile.
