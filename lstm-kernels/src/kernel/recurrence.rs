@@ -25,7 +25,7 @@ use core::hint::black_box;
 
 use super::early::{self, OneGroup};
 use super::gates::{activate, activate_four, activate_small};
-use super::sums::{Part, add, block, chains, one_tile, tile_lines, turns_round};
+use super::sums::{Part, add, block, chains, one_tile, three_tiles, tile_lines};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -72,7 +72,7 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) steps: usize,
     /// From the last step, and the last stream, on.
     pub(crate) reverse: bool,
-    /// Which way to go over the tiles first: see [`turns_round`].
+    /// Which way to go over the tiles first: see [`turns_round`](super::sums::turns_round). (All of three tiles turn here.)
     pub(crate) backwards: bool,
 }
 
@@ -180,7 +180,7 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
             simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
         };
     }
-    if const { turns_round::<S, E>(N, 0, T) } {
+    if const { T == 1 && three_tiles::<S>(N) } {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), backwards, tile);
     } else {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
