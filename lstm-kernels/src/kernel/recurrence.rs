@@ -25,7 +25,7 @@ use core::hint::black_box;
 
 use super::early::{self, OneGroup};
 use super::gates::{activate, activate_four, activate_small};
-use super::sums::{Part, add, block, chains, one_tile, three_tiles, tile_lines};
+use super::sums::{Part, add, block, chains, one_tile, tile_lines, turns_round};
 use crate::element::Element;
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -72,7 +72,7 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) steps: usize,
     /// From the last step, and the last stream, on.
     pub(crate) reverse: bool,
-    /// Which way to go over the tiles first: see [`turns_round`](super::sums::turns_round). (All of three tiles turn here.)
+    /// Which way to go over the tiles first: see [`turns_round`].
     pub(crate) backwards: bool,
 }
 
@@ -169,7 +169,8 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
     backwards: bool,
 ) -> [[S::Row; N]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); N]; T];
-    if const { one_tile(S::ACCUMULATORS, C, N, T) } {
+    let turns = const { X > 0 } && turns_round::<S, E>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
+    if const { one_tile(S::ACCUMULATORS, C, N, T) } && !turns {
         Tile::<S, E, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
@@ -180,8 +181,8 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
             simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
         };
     }
-    if const { T == 1 && three_tiles::<S>(N) } {
-        each_tile!(N, tile_lines(S::ACCUMULATORS, T), backwards, tile);
+    if const { X > 0 && T == 1 && N > 8 } {
+        each_tile!(N, tile_lines(S::ACCUMULATORS, T), turns && backwards, tile);
     } else {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
     }

@@ -74,12 +74,7 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
 /// 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473 to 421, (48, 48) 674 to 636.
 pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usize, streams: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * columns / E::FORM.share;
-    streams == 1 && lines > 8 && bytes > if three_tiles::<S>(lines) { 28 << 10 } else { 48 << 10 }
-}
-
-/// Whether so many lines are three tiles or more anyway.
-pub(super) const fn three_tiles<S: Simd>(lines: usize) -> bool {
-    lines > 8 && S::ACCUMULATORS < 24
+    streams == 1 && lines > 8 && bytes > if S::ACCUMULATORS < 24 { 28 << 10 } else { 48 << 10 }
 }
 
 /// Whether all lines are one tile.
