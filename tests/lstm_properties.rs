@@ -168,6 +168,7 @@ fn a_long_stream_of_a_large_layer_agrees_though_its_chunks_overlap() {
         (32, 160, 99),
         (96, 64, 101),
         (80, 80, 126),
+        (24, 528, 97),
     ]
     .into_iter()
     .enumerate()

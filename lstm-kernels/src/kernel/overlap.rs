@@ -21,9 +21,10 @@
 //! (A block of at most 32 columns is so short that a piece is both of its chains, whose sums then wait in registers.)
 //!
 //! On Zen 4, ns a step of `Lstm`, without overlapping, with pieces of both chains for 16 pairs of columns, and so: (16,
-//! 64) 614, 585, 571; (64, 64) 823, 802, 707; (96, 96) 1,948, 1,951, 1,848; (128, 128) 3,624, 3,141, 2,909; (192, 192)
-//! 8,278, 7,107, 6,740; (256, 256) 15,229, 13,416, 12,759; (384, 384) 36,021, 31,582, 30,262; (512, 512), whose weights
-//! come from the L3 cache, the same.
+//! 64) 614, 585, 571; (64, 64) 823, 802, 698; (96, 96) 1,948, 1,951, 1,823; (128, 128) 3,624, 3,141, 2,870; (192, 192)
+//! 8,278, 7,107, 6,680; (256, 256) 15,229, 13,416, 12,583; (384, 384) 36,021, 31,582, 29,900. Without, and so, where
+//! h's weights come from the L3 cache: (512, 512) 65,500, 55,300; (640, 640) 104,800, 91,100; (768, 768) 162,700,
+//! 148,600.
 //!
 //! On Zen 5, with pieces of both chains (not measured since): (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128)
 //! 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300. Bare loops tell
@@ -31,7 +32,7 @@
 //! at (192, 192) and nothing at (256, 256), as loads from the L1 cache take turns with what fills it. Not measured on
 //! Sapphire Rapids.
 //!
-//! **What is left**, on Zen 4 at (128, 128): h's part with the gates takes 2,360 of the 2,909 ns, x's first chunk 80.
+//! **What is left**, on Zen 4 at (128, 128): h's part with the gates takes 2,360 of the 2,870 ns, x's first chunk 80.
 //! With z always in the same rows it would be 3 % less, with inputs too 5 %, with x's weights too 7 % (64 to 256
 //! units: at 64 nothing, at 256 11 %); without gates 3.5 %.
 //!

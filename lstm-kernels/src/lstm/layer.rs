@@ -185,6 +185,7 @@ impl<E: Element> Packed<E> {
     fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
         let projection = self.projection.as_ref().map_or(0, Dense::lines) * batch;
         let most = usize::max(self.chunk_lines(), usize::max(batch, 4) * self.bias.len());
+        let most = usize::max(most, self.overlap_lines());
         // Where a usize has 32 bits, a long sequence's product may not fit.
         usize::min(most, steps.saturating_mul(batch).saturating_mul(self.bias.len())) + projection
     }

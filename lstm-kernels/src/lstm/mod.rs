@@ -53,7 +53,7 @@ use layer::Layer;
 /// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.
 ///
 /// It owns its packed weights: what they take as f32 (or [`Dtype`]), padded by at most 3 units. With AVX-512 a layer of
-/// f32 of 64, 80, ... 480 units has its input weights twice, in a second order that long sequences of one stream gain
+/// f32 of 64, 80, ... 880 units has its input weights twice, in a second order that long sequences of one stream gain
 /// from.
 ///
 /// ```
