@@ -111,7 +111,7 @@ mod run;
 pub(crate) mod sums;
 
 pub(crate) use batch::StepBatch;
-pub(crate) use gates::Activate;
+pub(crate) use gates::{Activate, ActivateAll};
 use gates::{activate, activate_four, activate_small};
 pub(crate) use run::{Hidden, Run};
 use sums::{chains, sums, turns_round};

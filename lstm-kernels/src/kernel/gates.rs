@@ -17,6 +17,7 @@
 //! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
 //! each, (1, 20) 28.6 to 24.5).
 
+use super::recurrence::copy;
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
 use crate::layout::Line;
 use crate::simd::Op;
@@ -137,7 +138,7 @@ fn blocks<'a, S: Simd, const R: usize>(simd: S, z: &[S::Row; R], mut lanes: Lane
     lanes
 }
 
-/// Applies the gates of a whole layer, whose number of lines is known at run time, to its units' h and c.
+/// Applies the gates of a stream's units, whose number of lines is known at run time, to their h and c.
 pub(crate) struct Activate<'a> {
     pub(crate) z: &'a [Line],
     pub(crate) h: &'a mut [f32],
@@ -148,19 +149,53 @@ impl Op for Activate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { z, h, c } = self;
-        let mut lanes = (h, c);
-        // Two blocks at a time, which do not wait for each other.
-        for z in z.chunks(8) {
-            macro_rules! gates {
-                ($($r:literal)*) => { match z.len() {
-                    $( $r => if let Some(z) = z.first_chunk() {
-                        lanes = gates::<S, $r>(simd, z, lanes);
-                    }, )*
-                    _ => {}
-                } };
+        activate_lines(simd, z, (h, c));
+    }
+}
+
+/// The same for each of some streams, whose h is copied to the output while the nearest cache has it.
+pub(crate) struct ActivateAll<'a> {
+    /// Rows of `lines` lines.
+    pub(crate) z: &'a [Line],
+    pub(crate) lines: usize,
+    /// Rows of 4 units for each line; as many as there are streams.
+    pub(crate) h: &'a mut [f32],
+    pub(crate) c: &'a mut [f32],
+    /// Rows, `out_stride` apart, that begin with h, `hidden` units; or nothing.
+    pub(crate) out: &'a mut [f32],
+    pub(crate) out_stride: usize,
+    pub(crate) hidden: usize,
+}
+
+impl Op for ActivateAll<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { z, lines, h, c, out, out_stride, hidden } = self;
+        let rows = h.chunks_exact_mut(4 * lines).zip(c.chunks_exact_mut(4 * lines));
+        let mut out = out.chunks_mut(out_stride);
+        for ((h, c), z) in rows.zip(z.chunks_exact(lines)) {
+            activate_lines(simd, z, (&mut *h, c));
+            if let Some(out) = out.next() {
+                copy(simd, &h[..hidden], &mut out[..hidden]);
             }
-            gates!(1 2 3 4 5 6 7 8);
         }
+    }
+}
+
+/// See [`Activate`].
+#[inline(always)]
+fn activate_lines<S: Simd>(simd: S, z: &[Line], mut lanes: Lanes<'_>) {
+    // Two blocks at a time, which do not wait for each other.
+    for z in z.chunks(8) {
+        macro_rules! gates {
+            ($($r:literal)*) => { match z.len() {
+                $( $r => if let Some(z) = z.first_chunk() {
+                    lanes = gates::<S, $r>(simd, z, lanes);
+                }, )*
+                _ => {}
+            } };
+        }
+        gates!(1 2 3 4 5 6 7 8);
     }
 }
 

@@ -226,7 +226,7 @@ where
 
 /// A short `copy_from_slice`, in place of a call.
 #[inline(always)]
-fn copy<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
+pub(super) fn copy<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
     let ((rows, from), (to_rows, to)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
     for (from, to) in rows.iter().zip(to_rows) {
         S::Row::load(simd, from).store(simd, to);

@@ -29,7 +29,7 @@ use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::recurrence::{self, OfGroup};
 use crate::kernel::sums::BLOCK;
-use crate::kernel::{Activate, group};
+use crate::kernel::{ActivateAll, group};
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch, prefetch};
@@ -369,18 +369,12 @@ impl<E: Element> On<'_, E> {
                 let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
                 add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
             }
-            // All sums are made, so h may be overwritten. Without a projection it is the output, copied while the
-            // nearest cache has it.
+            // All sums are made, so h may be overwritten. Without a projection it is the output.
             let projected = layer.projection.is_some();
             let activated = if projected { &mut *self.pass.next } else { &mut *self.pass.h };
-            let rows = activated.chunks_exact_mut(padded).zip(self.pass.c.chunks_exact_mut(padded));
-            let rows = rows.zip(self.pass.z[z..].chunks_exact(lines));
-            for (((h, c), z), out) in rows.zip(self.pass.out[out_first..].chunks_mut(out_stride)).take(active) {
-                simd.enter(Activate { z, h: &mut *h, c });
-                if !projected {
-                    out[..hidden].copy_from_slice(&h[..hidden]);
-                }
-            }
+            let out = if projected { &mut [] } else { &mut self.pass.out[out_first..] };
+            let (h, c) = (&mut activated[..active * padded], &mut self.pass.c[..active * padded]);
+            simd.enter(ActivateAll { z: &self.pass.z[z..], lines, h, c, out, out_stride, hidden });
         }
         if let Some(dense) = &layer.projection {
             let next = Rows { data: self.pass.next, stride: padded, len: hidden };
