@@ -113,7 +113,9 @@ mod run;
 pub(crate) mod sums;
 
 pub(crate) use batch::StepBatch;
-pub(crate) use gates::{Activate, ActivateAll};
+pub(crate) use gates::Activate;
+#[cfg(feature = "alloc")]
+pub(crate) use gates::ActivateAll;
 use gates::{activate, activate_four, activate_small};
 pub(crate) use run::{Hidden, Run};
 use sums::{chains, sums, turns_round};

@@ -17,6 +17,7 @@
 //! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
 //! each, (1, 20) 28.6 to 24.5).
 
+#[cfg(feature = "alloc")]
 use super::recurrence::copy;
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
 use crate::layout::Line;
@@ -154,6 +155,7 @@ impl Op for Activate<'_> {
 }
 
 /// The same for each of some streams, whose h is copied to the output while the nearest cache has it.
+#[cfg(feature = "alloc")]
 pub(crate) struct ActivateAll<'a> {
     /// Rows of `lines` lines.
     pub(crate) z: &'a [Line],
@@ -167,6 +169,7 @@ pub(crate) struct ActivateAll<'a> {
     pub(crate) hidden: usize,
 }
 
+#[cfg(feature = "alloc")]
 impl Op for ActivateAll<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
