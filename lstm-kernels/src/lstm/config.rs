@@ -2,6 +2,9 @@
 
 use alloc::vec::Vec;
 
+use half::{bf16, f16};
+
+use crate::element::Element;
 use crate::error::{Error, OptionValue, WeightsError};
 use crate::weights::{LstmWeights, Sizes, check_size};
 
@@ -22,9 +25,9 @@ pub enum Dtype {
 impl Dtype {
     const fn name(self) -> &'static str {
         match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
+            Self::F32 => f32::NAME,
+            Self::F16 => f16::NAME,
+            Self::Bf16 => bf16::NAME,
         }
     }
 }
@@ -155,6 +158,13 @@ impl LstmConfig {
 
     /// Whether a stream that was made for an LSTM with the options `found` belongs to one with these.
     pub(crate) fn check_stream(&self, found: &Self) -> Result<(), Error> {
+        // Each sample of a stream asks.
+        if self == found { Ok(()) } else { self.foreign_stream(found) }
+    }
+
+    /// The error that names the first option in which the two differ.
+    #[cold]
+    fn foreign_stream(&self, found: &Self) -> Result<(), Error> {
         let mut options = self.options().into_iter().zip(found.options());
         match options.find(|(expected, found)| expected != found) {
             Some(((option, expected), (_, found))) => Err(Error::ForeignStream { option, expected, found }),

@@ -22,7 +22,8 @@ impl Layer {
         matches!(self, Self::F32(layer) if layer.small)
     }
 
-    /// One time step of one stream through a small layer, which [`turn`](Pass::turn) round: x \[input\], `out` \[hidden\], and the states with padding.
+    /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding;
+    /// `turn` as [`Pass::turn`].
     #[inline]
     pub(crate) fn step(&self, token: Token, turn: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32]), out: &mut [f32]) {
         if let Self::F32(layer) = self {
