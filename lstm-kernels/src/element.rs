@@ -167,6 +167,8 @@ mod tests {
     struct Widen<'a, E: Element>(&'a E::Line, usize, &'a mut [f32; 16]);
 
     impl<E: Element> Op for Widen<'_, E> {
+        type Output = ();
+
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) {
             E::load(simd, self.0, self.1).store(simd, self.2);

@@ -162,6 +162,8 @@ pub(crate) struct Rows<'a> {
 
 #[cfg(feature = "safetensors")]
 impl Op for Rows<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         for (h, y) in self.h.chunks_exact(self.units).zip(self.y.chunks_exact_mut(self.outputs)) {

@@ -32,12 +32,10 @@ impl<
     /// No allocation, no lock, no system call, no panic. NaN in x reaches y.
     ///
     /// Samples that come in blocks take less time in one [`run_out`](Self::run_out): with one output and AVX-512 on Zen
-    /// 4, (1, 16) 51 against 63 ns, (10, 20) 74 against 93.
+    /// 4, (1, 16) 51 against 54 ns, (10, 20) 74 against 82.
     #[inline]
     pub fn step_out(&self, x: &[f32; I], state: &mut State<H, HP>) -> [f32; OUT] {
-        let mut y = [0.0; OUT];
-        dispatch(self.token(), StepOut { weights: self.weights(), head: &self.head, x, state, y: &mut y });
-        y
+        dispatch(self.token(), StepOut { weights: self.weights(), head: &self.head, x, state })
     }
 
     /// [`step_batch`](Self::step_batch), and the outputs of each stream: the same bits as that many
@@ -71,7 +69,11 @@ impl<
     }
 }
 
-/// One step of one stream, followed by the head. Eight words, which `pulp` passes in registers.
+/// One step of one stream, followed by the head. At most eight words, which `pulp` passes in registers.
+///
+/// The outputs are returned, one or two of them in a register. Left in memory, they would be read when they are hardly
+/// stored, and that holds up all loads behind it, so the next step would begin late: on Zen 4 with AVX-512 (1, 16) took
+/// 59 for 54 ns, (1, 20) 75 for 66, (1, 32) 133 for 122, (10, 20) 92 for 82.
 struct StepOut<
     'a,
     E: Element,
@@ -86,7 +88,6 @@ struct StepOut<
     head: &'a Linear<H, OUT, HEAD>,
     x: &'a [f32; I],
     state: &'a mut State<H, HP>,
-    y: &'a mut [f32; OUT],
 }
 
 impl<
@@ -99,13 +100,17 @@ impl<
     const HEAD: usize,
 > Op for StepOut<'_, E, I, H, HP, LAST, OUT, HEAD>
 {
+    type Output = [f32; OUT];
+
     const F16: bool = E::F16;
 
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { weights, head, x, state, y } = self;
+    fn run<S: Simd>(self, simd: S) -> [f32; OUT] {
+        let Self { weights, head, x, state } = self;
         simd.enter(Alone(Step { weights, x: [x], states: from_mut(state) }));
-        head.apply(simd, state.h(), y);
+        let mut y = [0.0; OUT];
+        head.apply(simd, state.h(), &mut y);
+        y
     }
 }
 
@@ -137,6 +142,8 @@ impl<
     const HEAD: usize,
 > Op for StepBatchOut<'_, E, I, H, HP, LAST, OUT, HEAD>
 {
+    type Output = ();
+
     const F16: bool = E::F16;
 
     #[inline(always)]

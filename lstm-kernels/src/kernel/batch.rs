@@ -35,6 +35,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
     for StepBatch<'_, E, I, H, HP, LAST>
 {
+    type Output = ();
+
     const F16: bool = E::F16;
 
     #[inline(always)]

@@ -18,11 +18,10 @@
 //! each, (1, 20) 28.6 to 24.5).
 
 #[cfg(feature = "alloc")]
-use super::recurrence::copy;
+use super::copy;
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
 use crate::layout::Line;
-use crate::simd::Op;
-use crate::simd::{Section, Simd, Split, Vector};
+use crate::simd::{Op, Section, Simd, Split, Vector};
 
 /// A stream's h and c, from some unit on.
 pub(crate) type Lanes<'a> = (&'a mut [f32], &'a mut [f32]);
@@ -147,6 +146,8 @@ pub(crate) struct Activate<'a> {
 }
 
 impl Op for Activate<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { z, h, c } = self;
@@ -171,6 +172,8 @@ pub(crate) struct ActivateAll<'a> {
 
 #[cfg(feature = "alloc")]
 impl Op for ActivateAll<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { z, lines, h, c, out, out_stride, hidden } = self;

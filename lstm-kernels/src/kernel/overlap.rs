@@ -246,6 +246,8 @@ impl<'a, E: Element> Ahead<'a, E> {
 }
 
 impl<E: Element> Op for Steps<'_, '_, E> {
+    type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { w_hh, z: starts, mut h, c, mut next, out, out_stride, steps, reverse, mut backwards, ahead } = self;
@@ -341,6 +343,8 @@ fn rounds<S: Simd, E: Element>(
 pub(crate) struct Rest<'a, 'b, E: Element>(pub(crate) &'a mut Ahead<'b, E>);
 
 impl<E: Element> Op for Rest<'_, '_, E> {
+    type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self(ahead) = self;

@@ -90,6 +90,8 @@ where
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize, O: Output<H>> Op
     for Run<'_, E, I, H, HP, LAST, O>
 {
+    type Output = ();
+
     const F16: bool = E::F16;
 
     #[inline(always)]

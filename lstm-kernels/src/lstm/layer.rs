@@ -282,6 +282,8 @@ struct On<'a, E: Element> {
 }
 
 impl<E: Element> Op for On<'_, E> {
+    type Output = ();
+
     const F16: bool = E::F16;
 
     #[inline(always)]
@@ -313,6 +315,8 @@ impl<E: Element> Op for On<'_, E> {
 struct InputPart<'a, E: Element>(On<'a, E>);
 
 impl<E: Element> Op for InputPart<'_, E> {
+    type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let steps = self.0.pass.active.len();

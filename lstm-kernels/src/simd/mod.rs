@@ -59,7 +59,7 @@ pub trait Simd: Copy {
     fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row;
 
     /// Runs `op` with the instruction set enabled for all that is inlined into it.
-    fn enter<O: Op>(self, op: O);
+    fn enter<O: Op>(self, op: O) -> O::Output;
 
     /// Runs a part of a kernel as a function of its own.
     fn outline<F: Section<Self>>(self, section: F);
@@ -92,14 +92,17 @@ pub trait F16Simd: Simd {
 /// A computation, generic over the instruction set. `run` must be `#[inline(always)]`, else it is compiled
 /// without the instruction set and becomes tens of times slower.
 pub trait Op: Sized {
+    /// What `run` returns.
+    type Output;
+
     /// Whether an instruction set with arithmetic in f16 makes a difference.
     const F16: bool = false;
 
-    fn run<S: Simd>(self, simd: S);
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
 
     #[inline(always)]
-    fn run_f16<S: F16Simd>(self, simd: S) {
-        self.run(simd);
+    fn run_f16<S: F16Simd>(self, simd: S) -> Self::Output {
+        self.run(simd)
     }
 }
 
@@ -114,11 +117,11 @@ struct Call<S, O>(S, O);
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 impl<S: Simd, O: Op> pulp::NullaryFnOnce for Call<S, O> {
-    type Output = ();
+    type Output = O::Output;
 
     #[inline(always)]
-    fn call(self) {
-        self.1.run(self.0);
+    fn call(self) -> O::Output {
+        self.1.run(self.0)
     }
 }
 
@@ -138,7 +141,7 @@ impl<S, F: Section<S>> pulp::NullaryFnOnce for Outline<S, F> {
 
 /// Runs `op` on the instruction set of `token`: one predictable branch.
 #[inline(always)]
-pub(crate) fn dispatch(token: Token, op: impl Op) {
+pub(crate) fn dispatch<O: Op>(token: Token, op: O) -> O::Output {
     match token {
         Token::Scalar(simd) => simd.enter(op),
         #[cfg(target_arch = "x86_64")]
@@ -155,7 +158,7 @@ pub(crate) fn dispatch(token: Token, op: impl Op) {
 /// What gains nothing from arithmetic in f16 runs as on [`V4`]: the same code, the same bits.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn enter_v4_f16<O: Op>(simd: V4F16, op: O) {
+fn enter_v4_f16<O: Op>(simd: V4F16, op: O) -> O::Output {
     if const { O::F16 } { simd.enter(op) } else { simd.v4().enter(op) }
 }
 

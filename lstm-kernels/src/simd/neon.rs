@@ -34,8 +34,8 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
-    fn enter<O: Op>(self, op: O) {
-        self.vectorize(Call(self, op));
+    fn enter<O: Op>(self, op: O) -> O::Output {
+        self.vectorize(Call(self, op))
     }
 
     #[inline(always)]

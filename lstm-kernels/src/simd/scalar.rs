@@ -27,8 +27,8 @@ impl Simd for Scalar {
     }
 
     #[inline]
-    fn enter<O: Op>(self, op: O) {
-        op.run(self);
+    fn enter<O: Op>(self, op: O) -> O::Output {
+        op.run(self)
     }
 
     #[inline(never)]

@@ -115,8 +115,8 @@ impl Simd for V3 {
     }
 
     #[inline(always)]
-    fn enter<O: Op>(self, op: O) {
-        self.vectorize(Call(self, op));
+    fn enter<O: Op>(self, op: O) -> O::Output {
+        self.vectorize(Call(self, op))
     }
 
     #[inline(always)]
@@ -149,8 +149,8 @@ impl Simd for V4 {
     }
 
     #[inline(always)]
-    fn enter<O: Op>(self, op: O) {
-        self.vectorize(Call(self, op));
+    fn enter<O: Op>(self, op: O) -> O::Output {
+        self.vectorize(Call(self, op))
     }
 
     #[inline(always)]
@@ -193,7 +193,7 @@ impl core::ops::Deref for V4F16 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512fp16,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-fn enter<O: Op>(simd: V4F16, op: O) {
+fn enter<O: Op>(simd: V4F16, op: O) -> O::Output {
     if const { O::F16 } { op.run_f16(simd) } else { op.run(simd) }
 }
 
@@ -223,7 +223,7 @@ impl Simd for V4F16 {
     }
 
     #[inline(always)]
-    fn enter<O: Op>(self, op: O) {
+    fn enter<O: Op>(self, op: O) -> O::Output {
         // SAFETY: `V4` of pulp, in the token, has a field for each feature of `enter` but AVX512-FP16, which the
         // invariant of `V4F16` has; what `avx512f` implies beside them, `v4` has looked for.
         unsafe { enter(self, op) }

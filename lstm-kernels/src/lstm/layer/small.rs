@@ -59,6 +59,8 @@ struct OneStep<'a> {
 }
 
 impl Op for OneStep<'_> {
+    type Output = ();
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { layer, x, h, c, out, backwards } = self;
@@ -74,6 +76,8 @@ impl Op for OneStep<'_> {
 }
 
 impl Op for Small<'_> {
+    type Output = ();
+
     /// All steps of all streams: of four side by side where that is faster, of the others in turn.
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
