@@ -1,5 +1,6 @@
 //! Latency of one step, f32: every instruction set that this CPU has, beside the loop that one writes by hand; loud
-//! and silent input; many streams at once; `run`.
+//! and silent input; many streams at once; `run`; with an output of which the next sample could be made (`step_out`);
+//! and with sizes known at run time, a stream of single samples through [`Lstm`] (`advance`).
 //!
 //! `taskset -c 1 cargo bench -p lstm-kernels-benches --bench step`
 //!
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 use bench_support::{INPUTS, PlainLoop, Tensors, inputs};
 use criterion::{BenchmarkId, Criterion, Throughput};
-use lstm_kernels::{Isa, reference};
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Isa, Lstm, LstmConfig, reference};
 
 /// Steps of a `run`.
 const RUN: usize = 128;
@@ -18,6 +20,7 @@ const RUN: usize = 128;
 macro_rules! sizes {
     ($criterion:ident: $(($input:literal, $hidden:literal)),*) => { $({
         lstm_kernels::lstm_cell!(struct Cell, in=$input, hidden=$hidden);
+        lstm_kernels::lstm_cell!(struct Model, in=$input, hidden=$hidden, out=1);
         let tensors = Tensors::random($input, $hidden);
         let loud = inputs::<$input>(INPUTS);
         let silent = vec![[0.0; $input]; INPUTS];
@@ -74,6 +77,47 @@ macro_rules! sizes {
             group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
                 next = (next + 1) % (INPUTS - RUN);
                 cell.run(black_box(&loud[next..next + RUN]), &mut state, &mut out)
+            }));
+        }
+        group.finish();
+
+        let mut group = $criterion.benchmark_group("step_out");
+        let (head, offset) = (&tensors.weight_hh[..$hidden], &tensors.bias_hh[..1]);
+        let weights = tensors.view().with_head(head, Some(offset));
+        for isa in Isa::available().filter(|&isa| isa != Isa::Scalar) {
+            let model = Model::with_isa_boxed(&weights, isa).expect("an instruction set that is available");
+            let mut state = Model::zero_state();
+            for x in &loud[..64] {
+                let [y] = model.step_out(x, &mut state);
+                let terms = head.iter().zip(state.h()).map(|(w, h)| f64::from(*w) * f64::from(*h));
+                let exact = terms.sum::<f64>() + f64::from(offset[0]);
+                assert!((f64::from(y) - exact).abs() < 1e-6, "({size}) on {isa} is wrong");
+            }
+            group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
+                next = (next + 1) % INPUTS;
+                model.step_out(black_box(&loud[next]), &mut state)
+            }));
+        }
+        group.finish();
+
+        let mut group = $criterion.benchmark_group("advance");
+        for isa in Isa::available().filter(|&isa| isa != Isa::Scalar) {
+            let config = LstmConfig::new($input, $hidden);
+            let lstm = Lstm::with_isa(config, &[tensors.view()], isa).expect("an instruction set that is available");
+            let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
+            let (mut stream, mut state) = (lstm.stream(1, None).expect("one direction"), Cell::zero_state());
+            let mut out = [0.0; $hidden];
+            let mut advance = |x: &[f32; $input], out: &mut [f32; $hidden]| {
+                lstm.advance(&mut stream, Input::new(x, &[1, 1, $input]), out).expect("right shapes");
+            };
+            for x in &loud[..64] {
+                advance(x, &mut out);
+                assert_eq!(&out, cell.step(x, &mut state), "({size}) on {isa} is not the cell's");
+            }
+            group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
+                next = (next + 1) % INPUTS;
+                advance(black_box(&loud[next]), &mut out);
+                black_box(&out);
             }));
         }
         group.finish();
