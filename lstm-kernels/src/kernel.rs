@@ -60,8 +60,6 @@ use crate::element::Element;
 use crate::layout::{Line, packed};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::F16Simd;
-#[cfg(feature = "alloc")]
-use crate::simd::Vector;
 use crate::simd::{Op, Simd};
 use crate::state::State;
 
@@ -305,21 +303,4 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
 pub(crate) fn group<L>(columns: &[L], packed: [usize; 2], all: usize, first: usize, lines: usize) -> (&[L], &[L]) {
     let (w_ih, w_hh) = columns.split_at(packed[0] * all);
     (&w_ih[packed[0] * first..][..packed[0] * lines], &w_hh[packed[1] * first..][..packed[1] * lines])
-}
-
-/// A short `copy_from_slice`, in place of a call.
-#[cfg(feature = "alloc")]
-#[inline(always)]
-fn copy<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
-    let ((rows, from), (to_rows, to)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
-    for (from, to) in rows.iter().zip(to_rows) {
-        S::Row::load(simd, from).store(simd, to);
-    }
-    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());
-    for (from, to) in from.iter().zip(to) {
-        *to = *from;
-    }
-    for (from, to) in from_rest.iter().zip(to_rest) {
-        *to = *from;
-    }
 }

@@ -69,7 +69,7 @@ impl<
     }
 }
 
-/// One step of one stream, followed by the head. At most eight words, which `pulp` passes in registers.
+/// One step of one stream, followed by the head. Seven words, which `pulp` passes in registers.
 ///
 /// The outputs are returned, one or two of them in a register. Left in memory, they would be read when they are hardly
 /// stored, and that holds up all loads behind it, so the next step would begin late: on Zen 4 with AVX-512 (1, 16) took

@@ -17,8 +17,6 @@
 //! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
 //! each, (1, 20) 28.6 to 24.5).
 
-#[cfg(feature = "alloc")]
-use super::copy;
 use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
 use crate::layout::Line;
 use crate::simd::{Op, Section, Simd, Split, Vector};
@@ -185,6 +183,23 @@ impl Op for ActivateAll<'_> {
                 copy(simd, &h[..hidden], &mut out[..hidden]);
             }
         }
+    }
+}
+
+/// A short `copy_from_slice`, in place of a call.
+#[cfg(feature = "alloc")]
+#[inline(always)]
+pub(super) fn copy<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
+    let ((rows, from), (to_rows, to)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());
+    for (from, to) in rows.iter().zip(to_rows) {
+        S::Row::load(simd, from).store(simd, to);
+    }
+    let ((from, from_rest), (to, to_rest)) = (from.as_chunks::<4>(), to.as_chunks_mut::<4>());
+    for (from, to) in from.iter().zip(to) {
+        *to = *from;
+    }
+    for (from, to) in from_rest.iter().zip(to_rest) {
+        *to = *from;
     }
 }
 

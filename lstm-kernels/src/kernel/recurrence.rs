@@ -27,9 +27,8 @@
 
 use core::hint::black_box;
 
-use super::copy;
 use super::early::{self, OneGroup};
-use super::gates::{activate, activate_four, activate_small};
+use super::gates::{activate, activate_four, activate_small, copy};
 use super::sums::{Part, add, block, chains, one_tile, tile_lines, turns_round};
 use crate::element::Element;
 use crate::layout::{self, Line};
@@ -93,8 +92,14 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
         debug_assert!(in_turn || states == T * padded, "only some kernels have streams in turn");
         // Sums and gates in one: there is no place between them.
         let at_once = const { T == 1 && N == 4 && early::serves::<S, f32>(N, X) };
-        // Steps from one of a stream to its next one.
-        let behind = if in_turn && states > padded { states / padded } else { 1 };
+        // By so many steps the output is behind: from one of a stream to its next one.
+        let behind = if at_once {
+            0
+        } else if in_turn && states > padded {
+            states / padded
+        } else {
+            1
+        };
         let mut next = 0;
         macro_rules! state {
             () => {{
@@ -146,8 +151,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
                 });
             }
         }
-        let left = if at_once { steps } else { steps.saturating_sub(behind) };
-        for n in left..steps {
+        for n in steps.saturating_sub(behind)..steps {
             let state = state!();
             put_out!(h[state..], n);
         }
