@@ -104,6 +104,19 @@ fn sizes_on_both_sides_of_every_boundary_agree_with_the_oracle() {
     }
 }
 
+/// Small layers of 5 to 12 lines that are larger than the nearest caches, and some that are just not.
+#[test]
+fn small_layers_that_no_near_cache_holds_agree_with_the_oracle() {
+    let sizes = [(64, 20), (63, 23), (64, 27), (64, 32), (36, 36), (33, 39), (30, 44), (48, 48), (9, 45), (7, 48)];
+    for (n, (input, hidden)) in sizes.into_iter().enumerate() {
+        for (m, dtype) in DTYPES.into_iter().enumerate() {
+            let config = LstmConfig::new(input, hidden).bidirectional(n % 2 == 0).dtype(dtype);
+            // More steps than x's part is ahead.
+            check(&LstmCase::random(config, [steps(67), 1 + (n + m) % 3], n % 3 == 0, true, n as u64));
+        }
+    }
+}
+
 #[test]
 fn a_unit_with_thousands_of_inputs_stays_within_its_promise_for_512_steps() {
     for seed in 0..4 {

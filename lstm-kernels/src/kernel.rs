@@ -4,7 +4,7 @@
 //! multiply-adds are in [`mod@sums`] (down to `sums::column`), the gates and the stores of h and c in [`gates`]. A
 //! layer of several groups of lines goes through [`groups`], which writes h only when all sums are made; some small
 //! ones go through [`early`]: the same work in another order. Many streams: [`batch`]. Whole sequences: [`mod@run`], of
-//! run-time sizes [`recurrence`] and [`overlap`].
+//! run-time sizes [`small`], [`group`] and [`overlap`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
@@ -16,7 +16,7 @@
 //! **Pairs.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
 //! hold all of the next group's loads behind it. So the sums of two groups are made before the gates of either: (128,
 //! 128) 2,400 to 2,150 ns on Zen 5, (1, 128) 1,500 to 1,300; three or four groups the same, with AVX2 no difference.
-//! ([`recurrence`] has a function for each group instead; there pairs lose.)
+//! ([`group`] is a function for each group instead; there pairs lose.)
 //!
 //! **What a small step waits for** (AVX-512, (10, 20)): h through memory into broadcasts 15 cycles, its FMAs 50 (two a
 //! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. So whatever
@@ -103,13 +103,15 @@ macro_rules! each_tile {
 mod batch;
 mod early;
 mod gates;
+#[cfg(feature = "alloc")]
+pub(crate) mod group;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod native;
 #[cfg(feature = "alloc")]
 pub(crate) mod overlap;
-#[cfg(feature = "alloc")]
-pub(crate) mod recurrence;
 mod run;
+#[cfg(feature = "alloc")]
+pub(crate) mod small;
 pub(crate) mod sums;
 
 pub(crate) use batch::StepBatch;
@@ -124,7 +126,7 @@ use sums::{chains, sums, turns_round};
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
     /// A column of lines.
     pub(crate) bias: &'a [Line],
-    /// x's columns, group by group, and then h's: see [`group`].
+    /// x's columns, group by group, and then h's: see [`group_columns`].
     pub(crate) columns: &'a [E::Line],
 }
 
@@ -260,7 +262,7 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     let backwards = states[0].turn();
     macro_rules! sums {
         ($lines:ident, $n:expr) => {{
-            let (w_ih, w_hh) = group(columns, packed, bias.len(), $n * G, $lines);
+            let (w_ih, w_hh) = group_columns(columns, packed, bias.len(), $n * G, $lines);
             let h = states.each_ref().map(State::h);
             sums::<S, E, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, x, h, backwards)
         }};
@@ -300,7 +302,13 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
 /// x's columns and h's of a group: of `columns`, `packed` of either and `all` lines each, the `lines` lines from
 /// `first` on.
 #[inline(always)]
-pub(crate) fn group<L>(columns: &[L], packed: [usize; 2], all: usize, first: usize, lines: usize) -> (&[L], &[L]) {
+pub(crate) fn group_columns<L>(
+    columns: &[L],
+    packed: [usize; 2],
+    all: usize,
+    first: usize,
+    lines: usize,
+) -> (&[L], &[L]) {
     let (w_ih, w_hh) = columns.split_at(packed[0] * all);
     (&w_ih[packed[0] * first..][..packed[0] * lines], &w_hh[packed[1] * first..][..packed[1] * lines])
 }

@@ -11,7 +11,7 @@
 
 use core::array::from_mut;
 
-use super::{Activate, Alone, Step, Weights, group};
+use super::{Activate, Alone, Step, Weights, group_columns};
 use crate::element::Element;
 use crate::layout::{Line, MAX_LINES, packed};
 use crate::product::{self, Rows, Sums};
@@ -136,7 +136,7 @@ fn together<S, E, const I: usize, const H: usize, const HP: usize, const LAST: u
         for n in 0..=last {
             let n = if backwards { last - n } else { n };
             let (first, lines) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
-            let (w_ih, w_hh) = group(columns, packed, bias.len(), first, lines);
+            let (w_ih, w_hh) = group_columns(columns, packed, bias.len(), first, lines);
             for (columns, inputs, start) in [(w_ih, x, Some(&bias[first..][..lines])), (w_hh, h, None)] {
                 let mut sums = Sums { data: z.as_flattened_mut(), stride: MAX_LINES, first: 0 };
                 product::add::<S, E>(simd, columns, lines, inputs, start, &mut sums, xs.len());

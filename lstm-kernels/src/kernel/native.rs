@@ -19,7 +19,7 @@
 //! they are in any arithmetic in f16.
 
 use super::gates::activate;
-use super::group;
+use super::group_columns;
 use crate::element::F16Line;
 use crate::layout::{F16, Line};
 use crate::simd::{F16Simd, Vector};
@@ -52,7 +52,7 @@ pub(super) fn step<S, const I: usize, const H: usize, const HP: usize, const LAS
     }
     macro_rules! group {
         ($lines:ident, $n:expr) => {
-            let (w_ih, w_hh) = group(columns, [I, H], bias.len(), $n * G, $lines);
+            let (w_ih, w_hh) = group_columns(columns, [I, H], bias.len(), $n * G, $lines);
             let z = sums::<S, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, &xs, &hs);
             for t in 0..T {
                 let ((h, c), first) = (states[t].lanes_mut(), $n * G * 4);

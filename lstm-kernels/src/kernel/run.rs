@@ -1,17 +1,17 @@
 //! A whole sequence of one stream of a cell.
 //!
-//! A cell of one group of lines steps as it would without a sequence. One of several, whose weights no near cache
-//! holds, does x's part of the sums ahead for some time steps at once, as [`Lstm`](crate::lstm::Lstm) does
+//! A small cell steps as it would without a sequence. A larger one, whose weights no near cache holds, does x's part of the sums ahead for some time steps at once, as [`Lstm`](crate::lstm::Lstm) does
 //! ([`product`]): so x's weights are read once for all of them. A step then adds h's part to it. It is one of a cell
 //! without inputs, whose bias is that row of sums, so there is one kernel for both, and one order of sums.
 //!
-//! On Zen 4, 512 steps, with AVX-512 and AVX2: (16, 64) 13 and 11 % faster than step by step, (64, 64) 26 and 21 %,
+//! On Zen 4, 512 steps, with AVX-512 and AVX2: (40, 40) 37 and 23 % faster than step by step, (48, 48) in bf16 32 and 7
+//! %, in f16 20 % and the same; (16, 64) 13 and 11 % faster than step by step, (64, 64) 26 and 21 %,
 //! (128, 128) 28 and 28 %, (256, 256) 30 and 31 %, (512, 512) 28 and 22 %; two steps of (128, 128) 21 %; (64, 64) in
 //! bf16 1 and 12 %, (128, 128) in f16 22 and 5 %. With one input it would be up to 10 % slower.
 
 use core::array::from_mut;
 
-use super::{Alone, Step, Weights, group};
+use super::{Alone, Step, Weights, group_columns};
 use crate::element::Element;
 use crate::head::Linear;
 use crate::layout::{Line, packed};
@@ -96,7 +96,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if const { x_ahead::<S, E>(HP / 4, HP / 4 - LAST, I) } && self.seq.len() > 1 {
+        if const { x_ahead::<S, E>(HP / 4, HP / 4 - LAST, I, H) } && self.seq.len() > 1 {
             return if self.seq.len() * (HP / 4) <= FEW_LINES {
                 with_room::<S, _, FEW_LINES>(simd, self);
             } else {
@@ -118,9 +118,13 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     }
 }
 
-/// Whether x's part is done ahead: in a layer of several groups.
-const fn x_ahead<S: Simd, E: Element>(lines: usize, before_last: usize, inputs: usize) -> bool {
-    S::INTERLEAVE && !(S::F16 && E::F16) && before_last > 0 && lines <= LINES / 2 && inputs >= 8
+/// Whether x's part is done ahead: in a layer of several groups, or of one that an L1 cache does not hold whole. (With
+/// few registers, and in half precision, it pays sooner: (32, 32) with AVX2 11 % faster, with AVX-512 1 % slower.)
+const fn x_ahead<S: Simd, E: Element>(lines: usize, before_last: usize, inputs: usize, hidden: usize) -> bool {
+    let bytes = size_of::<E::Line>() * lines * (packed(E::FORM, inputs) + packed(E::FORM, hidden));
+    let near = if S::ACCUMULATORS < 24 || size_of::<E>() < 4 { 24 << 10 } else { 32 << 10 };
+    let large = before_last > 0 || bytes > near;
+    S::INTERLEAVE && !(S::F16 && E::F16) && large && lines <= LINES / 2 && inputs >= 8
 }
 
 /// [`XAhead`] with `N` lines, which only this function has on the stack.
@@ -157,7 +161,7 @@ where
             let x = Rows { data: seq.as_flattened(), stride: I, len: I };
             for n in 0..=last {
                 let (first, some) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
-                let (w_ih, _) = group(columns, all, lines, first, some);
+                let (w_ih, _) = group_columns(columns, all, lines, first, some);
                 let mut sums = Sums { data: &mut *z, stride: lines, first };
                 product::add::<S, E>(simd, w_ih, some, x, Some(&bias[first..]), &mut sums, seq.len());
             }

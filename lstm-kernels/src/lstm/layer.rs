@@ -11,8 +11,8 @@
 //!
 //! The two parts take turns, except for one stream of most large layers: [`overlap`].
 //!
-//! **One stream** has functions of its own ([`recurrence`]), which go from a group's sums straight to its gates.
-//! Small layers skip all of the above ([`small`]).
+//! **One stream** has functions of its own ([`Group`]), which go from a group's sums straight to its gates.
+//! Small layers skip all of the above, as far as the L1 cache holds them ([`small`]).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
 //! first, so those that are still running are always the first `active[t]` rows.
@@ -27,9 +27,9 @@ use crate::dense::Dense;
 use crate::element::Element;
 use crate::error::WeightsError;
 use crate::isa::Token;
-use crate::kernel::recurrence::{self, OfGroup};
+use crate::kernel::group::{Group, OfGroup};
 use crate::kernel::sums::BLOCK;
-use crate::kernel::{ActivateAll, group};
+use crate::kernel::{ActivateAll, group_columns};
 use crate::layout::{self, Line};
 use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch, prefetch};
@@ -121,8 +121,8 @@ impl Layer {
     ) -> Result<Self, WeightsError> {
         Ok(match dtype {
             Dtype::F32 => Self::F32(Packed::new(weights, sizes, bias, token)?),
-            Dtype::F16 => Self::F16(Packed::new(weights, sizes, bias, token)?),
-            Dtype::Bf16 => Self::Bf16(Packed::new(weights, sizes, bias, token)?),
+            Dtype::F16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::F16),
+            Dtype::Bf16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::Bf16),
         })
     }
 
@@ -138,7 +138,7 @@ impl Layer {
     /// Makes a pass.
     pub(crate) fn run(&self, token: Token, pass: Pass<'_>) {
         match self {
-            Self::F32(layer) if layer.small => small::run(token, layer, pass),
+            Self::F32(layer) if layer.is_near(pass.batch) => small::run(token, layer, pass),
             Self::F32(layer) => of_f32::run(token, layer, pass),
             Self::F16(layer) => of_f16::run(token, layer, pass),
             Self::Bf16(layer) => of_bf16::run(token, layer, pass),
@@ -164,7 +164,7 @@ impl<E: Element> Packed<E> {
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let plain = groups == 1 && projection.is_none() && sizes.input <= BLOCK;
-        let small = plain && size_of::<E>() == 4 && !matches!(token, Token::Scalar(_));
+        let small = plain && !matches!(token, Token::Scalar(_));
         let packed = Self { sizes, bias, columns, x_by_chain: Vec::new(), x_lines, groups, projection, small };
         Ok(packed.ready_to_overlap(token))
     }
@@ -210,7 +210,7 @@ impl<E: Element> Packed<E> {
         let first = n * E::FORM.group;
         let lines = if n + 1 < self.groups { E::FORM.group } else { self.bias.len() - first };
         let packed = packed_columns::<E>(self.sizes);
-        let (w_ih, w_hh) = group(&self.columns, packed, self.bias.len(), first, lines);
+        let (w_ih, w_hh) = group_columns(&self.columns, packed, self.bias.len(), first, lines);
         (lines, first, w_ih, w_hh)
     }
 }
@@ -418,7 +418,7 @@ impl<E: Element> On<'_, E> {
             let group = OfGroup::<E> { start, w_ih, x, w_hh, h: &pass.h[..output], c, next };
             macro_rules! enter {
                 ($($lines:literal)*) => { match lines {
-                    $( $lines => simd.enter(recurrence::Group::<E, $lines>(group)), )*
+                    $( $lines => simd.enter(Group::<E, $lines>(group)), )*
                     _ => {}
                 } };
             }

@@ -1,9 +1,9 @@
-//! A stream through a layer whose sizes are known at run time.
+//! Streams through a small layer whose sizes are known at run time: one group of lines.
 //!
-//! **Small layers**, of one group of lines. A step takes some 50 ns: calls for its parts, and sums that go through
-//! memory between them, would double that. So there is a function for each number of lines, which does all steps
-//! ([`Steps`]), of one stream or of some in turn, and another for four streams side by side ([`streams`]). The figures
-//! in this file are those of a Zen 5 CPU: ns a step of one stream alone, of each in turn, of each of four
+//! A step takes some 50 ns: calls for its parts, and sums that go through memory between them, would double that. So
+//! there is a function for each number of lines, which does all steps ([`Steps`]), of one stream or of some in turn, and
+//! another for four streams side by side ([`streams`]). The figures in this file are those of a Zen 5 CPU: ns a step of
+//! one stream alone, of each in turn, of each of four
 //!
 //! ```text
 //! AVX-512   (1, 8) 26 12.6 9.5   (1, 16) 33 20.4 18.7   (10, 20) 40 36 33.5   (1, 32) 58 53
@@ -17,24 +17,16 @@
 //! To let groups of four streams take turns gains nothing more. Two loops, over time steps and in each over streams,
 //! made single steps of one stream 2 to 8 ns slower: there is one over both.
 //!
-//! **Large layers** have a function for each number of lines in a group, which does h's part of its sums, or all of
-//! them, and its gates ([`Group`]). So the units are busy with the gates of one group while the weights of the next are
-//! on their way: all sums before all gates take longer ((64, 64) 507 against 416 ns a step of a sequence, (128, 128)
-//! 2,300 against 2,100).
-//!
-//! With AVX2 the registers hold 4 lines. Each 4 of a larger group are a function of their own, for inlined one after
-//! the other they had accumulators in the stack ((1, 32) 170 against 119 ns).
-
 use core::hint::black_box;
 
 use super::early::{self, OneGroup};
-use super::gates::{activate, activate_four, activate_small, copy};
-use super::sums::{Part, add, block, chains, one_tile, tile_lines, turns_round};
-use crate::element::Element;
+use super::gates::{activate_four, activate_small, copy};
+use super::sums::{Part, block, one_tile, tile_lines, turns_round};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
 
-/// The steps of [`Recurrence`] of `T` streams, with `N` lines, `X` chains of x's columns and `C` of h's.
+/// The steps of [`Recurrence`] of `T` streams, with `N` lines, `X` chains of x's columns and `C` of h's. (`X` = 0: the
+/// bias has x's part, and is of each step.)
 pub(crate) struct Steps<'a, const T: usize, const N: usize, const X: usize, const C: usize>(pub(crate) Recurrence<'a>);
 
 /// How many streams of a small layer go together: as many as in `step_batch` up to 5 lines (beyond, four gain little:
@@ -47,10 +39,12 @@ pub(crate) const fn streams<S: Simd>(lines: usize) -> usize {
     }
 }
 
-/// How many streams of a small layer take turns at most: their states stay in the L1 cache, beside the weights. None
-/// where one alone keeps the units busy.
+/// The most streams that take turns: their states stay in the L1 cache, beside the weights.
+pub(crate) const MOST_TURNS: usize = 64;
+
+/// How many streams of a small layer take turns at most. None where one alone keeps the units busy.
 pub(crate) const fn turns<S: Simd>(lines: usize) -> usize {
-    if S::ACCUMULATORS < 24 && lines > 4 { 1 } else { 64 }
+    if S::ACCUMULATORS < 24 && lines > 4 { 1 } else { MOST_TURNS }
 }
 
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of
@@ -59,7 +53,7 @@ pub(crate) struct Recurrence<'a> {
     /// x's columns and then h's, `N` lines each.
     pub(crate) w_ih: &'a [Line],
     pub(crate) w_hh: &'a [Line],
-    /// `N` lines.
+    /// `N` lines, or so many for each step.
     pub(crate) bias: &'a [Line],
     /// Rows of `input`: those of a step, `x_stride` from those of the one before.
     pub(crate) x: &'a [f32],
@@ -124,6 +118,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             let time = if reverse { steps - 1 - n } else { n };
             let state = state!();
             let (h, c) = (&mut h[state..][..T * padded], &mut c[state..][..T * padded]);
+            let start = if const { X == 0 } { &bias[time * N..] } else { bias };
             // (With blocks, see there, one stream of (1, 20) is 4 % faster, several in turn 7 to 10 % slower.)
             if at_once {
                 let x = &x[time * x_stride..][..input];
@@ -133,7 +128,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
-            let z = sums::<S, f32, T, N, X, C>(simd, Parts { start: bias, w_ih, x: xs, w_hh, h: hs }, backwards);
+            let z = sums::<S, T, N, X, C>(simd, Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
             backwards = !backwards;
             if n >= behind {
                 put_out!(h, n - behind);
@@ -158,67 +153,37 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
     }
 }
 
-/// [`OfGroup`], of `N` lines and two chains.
-pub(crate) struct Group<'a, E: Element, const N: usize>(pub(crate) OfGroup<'a, E>);
-
-/// One time step of a group's units.
-pub(crate) struct OfGroup<'a, E: Element> {
-    /// What the sums begin as: the bias, or x's part too.
-    pub(crate) start: &'a [Line],
-    /// x and its columns; empty, if its part is in the start.
-    pub(crate) w_ih: &'a [E::Line],
-    pub(crate) x: &'a [f32],
-    /// h, of the whole layer, and its columns.
-    pub(crate) w_hh: &'a [E::Line],
-    pub(crate) h: &'a [f32],
-    /// The units' cells.
-    pub(crate) c: &'a mut [f32],
-    /// The units' new h, before a projection.
-    pub(crate) next: &'a mut [f32],
-}
-
-impl<E: Element, const N: usize> Op for Group<'_, E, N> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let OfGroup { start, w_ih, x, w_hh, h, c, next } = self.0;
-        let [z] = sums::<S, E, 1, N, 0, 2>(simd, Parts { start, w_ih, x: [x], w_hh, h: [h] }, false);
-        activate::<S, N, false>(simd, &z, next, c);
-    }
-}
-
 /// What z is the sum of.
 #[derive(Clone, Copy)]
-struct Parts<'a, E: Element, const T: usize> {
+struct Parts<'a, const T: usize> {
     start: &'a [Line],
-    w_ih: &'a [E::Line],
+    w_ih: &'a [Line],
     x: [&'a [f32]; T],
-    w_hh: &'a [E::Line],
+    w_hh: &'a [Line],
     h: [&'a [f32]; T],
 }
 
 /// All lines of z, together or as many at a time as the registers hold.
 #[inline(always)]
-fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, const C: usize>(
+fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>(
     simd: S,
-    parts: Parts<'_, E, T>,
+    parts: Parts<'_, T>,
     backwards: bool,
 ) -> [[S::Row; N]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); N]; T];
-    let turns = const { X > 0 } && turns_round::<S, E>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
+    let turns = turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
     if const { one_tile(S::ACCUMULATORS, C, N, T) } && !turns {
-        Tile::<S, E, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
+        Tile::<S, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
     // In memory, as in `kernel::sums`.
     let out = if const { T == 1 } { black_box(&mut out) } else { &mut out };
     macro_rules! tile {
         ($n:literal, $first:expr) => {
-            simd.outline(Tile::<S, E, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
+            simd.outline(Tile::<S, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
         };
     }
-    if const { X > 0 && T == 1 && N > 8 } {
+    if const { T == 1 && N > 8 } {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), turns && backwards, tile);
     } else {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
@@ -226,18 +191,15 @@ fn sums<S: Simd, E: Element, const T: usize, const N: usize, const X: usize, con
     *out
 }
 
-/// `M` of the `N` lines, from line `first` on. If the chains of x are not given (`X` = 0), x and h may have any length.
-struct Tile<'a, S: Simd, E: Element, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> {
+/// `M` of the `N` lines, from line `first` on.
+struct Tile<'a, S: Simd, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> {
     first: usize,
-    parts: Parts<'a, E, T>,
+    parts: Parts<'a, T>,
     out: &'a mut [[S::Row; N]; T],
 }
 
-impl<S, E, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> Section<S>
-    for Tile<'_, S, E, T, N, M, X, C>
-where
-    S: Simd,
-    E: Element,
+impl<S: Simd, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> Section<S>
+    for Tile<'_, S, T, N, M, X, C>
 {
     #[inline(always)]
     fn run(self, simd: S) {
@@ -245,18 +207,10 @@ where
         let start = &start[first..][..M];
         let mut z = [[S::Row::splat(simd, 0.0); M]; T];
         each_of_4!(t < T => { each!(n < M => { z[t][n] = S::Row::load(simd, &start[n].0); }); });
-        let x = Part { columns: w_ih, stride: N, first, inputs: x };
-        let h = Part { columns: w_hh, stride: N, first, inputs: h };
         if const { X > 0 } {
-            z = block::<S, E, M, T, X>(simd, z, x);
-            z = block::<S, E, M, T, C>(simd, z, h);
-        } else {
-            match chains(x.inputs[0].len(), N) {
-                1 => add::<S, E, M, T, 1>(simd, &mut z, x),
-                _ => add::<S, E, M, T, 2>(simd, &mut z, x),
-            }
-            add::<S, E, M, T, C>(simd, &mut z, h);
+            z = block::<S, f32, M, T, X>(simd, z, Part { columns: w_ih, stride: N, first, inputs: x });
         }
+        z = block::<S, f32, M, T, C>(simd, z, Part { columns: w_hh, stride: N, first, inputs: h });
         each_of_4!(t < T => { each!(n < M => { out[t][first + n] = z[t][n]; }); });
     }
 }
