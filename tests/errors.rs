@@ -215,7 +215,7 @@ fn the_environment_variable_never_falls_back_silently() {
     assert!(text.contains(&format!("{:?}", Error::IsaUnavailable { isa: FOREIGN })), "{text}");
     for unknown in ["sse9", "", "v3 v4"] {
         let text = new_with_variable(unknown);
-        assert!(text.contains(&format!("UnknownIsa {{ found: {unknown:?} }}")), "`{unknown}`: {text}");
+        assert!(text.contains(&format!("WrongIsaVariable {{ found: {unknown:?} }}")), "`{unknown}`: {text}");
     }
 }
 
@@ -224,7 +224,7 @@ fn the_environment_variable_never_falls_back_silently() {
 fn a_variable_that_is_no_text_is_refused() {
     use std::os::unix::ffi::OsStrExt;
     let text = new_with_variable(OsStr::from_bytes(b"v3\xff"));
-    assert!(text.contains("new gave Err(UnknownIsa"), "{text}");
+    assert!(text.contains("new gave Err(WrongIsaVariable"), "{text}");
 }
 
 /// The other child: fails if a required instruction set is missing.

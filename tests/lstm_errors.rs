@@ -317,11 +317,15 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
     text_has(error, &["the input has a batch of 4", "stream", "2"]);
     assert_eq!(refused(case.input().lengths(&[4, 4]), 40), Error::UnexpectedLengths);
     text_has(Error::UnexpectedLengths, &["`lengths`", "expected none"]);
-    assert!(matches!(refused(Input::new(&[], &[0, 2, 3]), 0), Error::WrongShape { .. }));
+    let expected = Error::WrongElements { tensor: "output", expected: [0, 2, 5], found: 1 };
+    assert_eq!(refused(Input::new(&[], &[0, 2, 3]), 1), expected);
     assert!(matches!(refused(Input::new(&case.x, &[4, 2, 2]), 40), Error::WrongShape { .. }));
     assert!(matches!(refused(Input::new(&case.x[1..], &case.shape), 40), Error::WrongElements { tensor: "input", .. }));
     let expected = Error::WrongElements { tensor: "output", expected: [4, 2, 5], found: 39 };
     assert_eq!(refused(case.input(), 39), expected);
+
+    // A piece without time steps is one.
+    assert_eq!(lstm.advance(&mut stream, Input::new(&[], &[0, 2, 3]), &mut []), Ok(()));
 
     let expected = |tensor, found| Error::WrongElements { tensor, expected: [2, 2, 5], found };
     let states = |h, c| lstm.stream_states_into(&stream, (&mut [9.0; 30][..h], &mut [9.0; 30][..c]));
@@ -357,6 +361,7 @@ fn a_dynamic_cell_refuses_slices_that_do_not_belong_together_and_changes_nothing
         (7, 10, 10, "x"),
         (0, 10, 10, "x"),
         (6, 11, 10, "h"),
+        (6, 9, 10, "h"),
         (6, 10, 9, "c"),
         (3, 0, 5, "h"),
         (3, 4, 5, "h"),

@@ -210,8 +210,8 @@ impl<
     }
 
     /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`.
-    /// No allocation, no lock, no system call, no panic. A cell of more than 48 units, and of at least 8 inputs, reads
-    /// x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack.
+    /// No allocation, no lock, no system call, no panic. A cell of more than 24 KiB of weights (or 32), at least 8 inputs
+    /// and up to 2,048 units reads x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack.
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.

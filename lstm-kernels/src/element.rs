@@ -8,8 +8,8 @@ use crate::simd::{Simd, Vector};
 /// A type that weights are stored in: f32, and the f16 and bf16 of the crate `half`.
 ///
 /// # Safety
-/// Any `size_of::<Line>()` initialised bytes are a [`Line`](Self::Line) ([`read_lines`] makes lines of a file's), and bytes
-/// of zero are [`ZERO`](Self::ZERO) (`Cell::with_isa_boxed` zeroes memory).
+/// Any `size_of::<Self::Line>()` initialised bytes are a valid [`Self::Line`] ([`read_lines`] makes lines of a file's), and
+/// bytes of zero are [`ZERO`](Self::ZERO) (`Cell::with_isa_boxed` zeroes memory).
 pub unsafe trait Element: Copy + 'static {
     /// 16 lanes of one column, or of those that share a line.
     type Line: Copy + core::fmt::Debug + Send + Sync + 'static;
@@ -20,11 +20,11 @@ pub unsafe trait Element: Copy + 'static {
     /// Its layout.
     const FORM: Form;
 
-    /// Bytes that stand and fall together: what an endianness turns round.
-    const WORD: usize;
-
     /// The type's name in Rust.
     const NAME: &'static str;
+
+    /// Whether it is f32.
+    const IS_F32: bool = false;
 
     /// Whether arithmetic in f16 suits the weights.
     const F16: bool = false;
@@ -51,8 +51,8 @@ unsafe impl Element for f32 {
 
     const ZERO: Line = Line::ZERO;
     const FORM: Form = layout::F32;
-    const WORD: usize = 4;
     const NAME: &'static str = "f32";
+    const IS_F32: bool = true;
 
     fn holds(_: f32) -> bool {
         true
@@ -68,6 +68,11 @@ unsafe impl Element for f32 {
     }
 }
 
+/// Whether products and sums of the weights are made in f16.
+pub(crate) const fn adds_in_f16<S: Simd, E: Element>() -> bool {
+    S::F16 && E::F16
+}
+
 /// 16 lanes of f16, as bits.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(32))]
@@ -79,7 +84,6 @@ unsafe impl Element for f16 {
 
     const ZERO: F16Line = F16Line([0; 16]);
     const FORM: Form = layout::F16;
-    const WORD: usize = 2;
     const NAME: &'static str = "f16";
     const F16: bool = true;
 
@@ -115,7 +119,6 @@ unsafe impl Element for bf16 {
 
     const ZERO: Bf16Line = Bf16Line([0; 16]);
     const FORM: Form = layout::BF16;
-    const WORD: usize = 4;
     const NAME: &'static str = "bf16";
 
     fn holds(weight: f32) -> bool {
@@ -138,13 +141,13 @@ pub(crate) const fn read_lines<E: Element, const LEN: usize, const BYTES: usize>
 ) -> [E::Line; LEN] {
     const { assert!(BYTES == size_of::<[E::Line; LEN]>(), "as many bytes as the lines have") };
     #[cfg(target_endian = "big")]
-    let bytes = &swap_bytes(*bytes, E::WORD);
+    let bytes = &swap_bytes(*bytes, size_of::<E::Line>() / 16);
     // SAFETY: `bytes` borrows as many initialised bytes as the lines have, as asserted above; the read needs no
     // alignment; any bytes are a line by the promise of `Element`, and `LEN` times as many an array of them.
     unsafe { bytes.as_ptr().cast::<[E::Line; LEN]>().read_unaligned() }
 }
 
-/// Turns each word round.
+/// Turns each word round: a lane, or two that share one.
 #[cfg(target_endian = "big")]
 const fn swap_bytes<const BYTES: usize>(bytes: [u8; BYTES], word: usize) -> [u8; BYTES] {
     let (mut swapped, mut n) = (bytes, 0);

@@ -118,6 +118,11 @@ pub enum Error {
         /// How it begins.
         found: Excerpt,
     },
+    /// The environment variable [`ISA_VARIABLE`] holds a text that is no instruction set's name.
+    WrongIsaVariable {
+        /// How it begins.
+        found: Excerpt,
+    },
     /// Two slices that belong together, element by element, differ in length.
     LengthMismatch {
         /// The names of the two arguments.
@@ -198,8 +203,11 @@ impl fmt::Display for Error {
                 list(f, Isa::available())
             }
             Self::UnknownIsa { found } => {
-                write!(f, "unknown instruction set `{found}` (in the environment variable {ISA_VARIABLE}?), ")?;
-                f.write_str("expected one of: ")?;
+                write!(f, "unknown instruction set `{found}`, expected one of: ")?;
+                list(f, Isa::ALL.iter().copied())
+            }
+            Self::WrongIsaVariable { found } => {
+                write!(f, "the environment variable {ISA_VARIABLE} is `{found}`, expected one of: ")?;
                 list(f, Isa::ALL.iter().copied())
             }
             Self::LengthMismatch { what: (a, b), left, right } => {

@@ -74,12 +74,13 @@ impl Isa {
     /// `LSTM_KERNELS_ISA` names (`scalar`, `v3`, `v4`, `v4f16` or `neon`; read with feature `std` only, at each call).
     ///
     /// # Errors
-    /// [`Error::UnknownIsa`] if the variable holds another text, [`Error::IsaUnavailable`] if it names one that
+    /// [`Error::WrongIsaVariable`] if the variable holds another text, [`Error::IsaUnavailable`] if it names one that
     /// this CPU lacks: it never falls back silently. (An empty variable is another text.)
     pub fn detect() -> Result<Self, Error> {
         #[cfg(feature = "std")]
         if let Some(name) = std::env::var_os(ISA_VARIABLE) {
-            let isa: Self = name.to_string_lossy().parse()?;
+            let name = name.to_string_lossy();
+            let isa = name.parse().map_err(|_| Error::WrongIsaVariable { found: Excerpt::new(&name) })?;
             return Token::new(isa).map(|_| isa);
         }
         Ok(Token::fastest().isa())
@@ -96,9 +97,9 @@ impl FromStr for Isa {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let known = Self::ALL.iter().copied();
-        known
-            .into_iter()
+        Self::ALL
+            .iter()
+            .copied()
             .find(|isa| isa.name().eq_ignore_ascii_case(name))
             .ok_or(Error::UnknownIsa { found: Excerpt::new(name) })
     }

@@ -1,9 +1,9 @@
 //! One time step, and how it is made fast.
 //!
-//! Reading order, from x to the stored h: `Cell::step` enters [`Alone`], which runs [`Step`] and [`step`]. The
-//! multiply-adds are in [`mod@sums`] (down to `sums::column`), the gates and the stores of h and c in [`gates`]. A
-//! layer of several groups of lines goes through [`groups`], which writes h only when all sums are made; some small
-//! ones go through [`early`]: the same work in another order. Many streams: [`batch`]. Whole sequences: [`mod@run`], of
+//! Reading order, from x to the stored h: `Cell::step` enters [`Alone`], which runs [`Step`] ([`step`]). The
+//! multiply-adds are in [`sums`] (down to `sums::column`), the gates and the stores of h and c in [`gates`]. A layer of
+//! several groups of lines goes through `step::groups`, which writes h only when all sums are made; some small ones go
+//! through [`early`]: the same work in another order. Many streams: [`batch`]. Whole sequences: [`mod@run`], of
 //! run-time sizes [`small`], [`group`] and [`overlap`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
@@ -57,11 +57,7 @@
 //! infinity) that no other lane ever reads.
 
 use crate::element::Element;
-use crate::layout::{Line, packed};
-#[cfg(target_arch = "x86_64")]
-use crate::simd::F16Simd;
-use crate::simd::{Op, Simd};
-use crate::state::State;
+use crate::layout::Line;
 
 /// Writes a loop over `0..$count`, a constant of at most 12 (`each_of_4`: of at most 4), out: the arrays that it
 /// indexes can then live in registers, which a loop would leave to the compiler's luck. (Nor closures, as in
@@ -112,191 +108,23 @@ pub(crate) mod overlap;
 mod run;
 #[cfg(feature = "alloc")]
 pub(crate) mod small;
+mod step;
 pub(crate) mod sums;
 
 pub(crate) use batch::StepBatch;
 pub(crate) use gates::Activate;
 #[cfg(feature = "alloc")]
 pub(crate) use gates::ActivateAll;
-use gates::{activate, activate_four, activate_small};
 pub(crate) use run::{Hidden, Run};
-use sums::{chains, sums, turns_round};
+pub(crate) use step::{Alone, Step};
 
 /// The packed weights of a cell, and its sizes: `I` inputs, `H` units, `LAST` lines in the last group.
+#[derive(Clone, Copy)]
 pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const LAST: usize> {
     /// A column of lines.
     pub(crate) bias: &'a [Line],
     /// x's columns, group by group, and then h's: see [`group_columns`].
     pub(crate) columns: &'a [E::Line],
-}
-
-impl<E: Element, const I: usize, const H: usize, const LAST: usize> Copy for Weights<'_, E, I, H, LAST> {}
-
-impl<E: Element, const I: usize, const H: usize, const LAST: usize> Clone for Weights<'_, E, I, H, LAST> {
-    #[inline(always)]
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-/// A step that the same stream's next one follows, so that it may gain from [`early`].
-pub(crate) struct Alone<Step>(pub(crate) Step);
-
-impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize>
-    Alone<Step<'_, E, I, H, HP, LAST, 1>>
-{
-    /// Whether it goes through [`early`].
-    const fn early<S: Simd>() -> bool {
-        HP == LAST * 4 && early::serves::<S, E>(LAST, chains(I, LAST))
-    }
-}
-
-impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> Op
-    for Alone<Step<'_, E, I, H, HP, LAST, 1>>
-{
-    type Output = ();
-
-    const F16: bool = E::F16;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        if const { !Self::early::<S>() } {
-            return self.0.run(simd);
-        }
-        let Step { weights: Weights { bias, columns }, x: [x], states: [state] } = self.0;
-        let (w_ih, w_hh) = columns.split_at(const { packed(E::FORM, I) * LAST });
-        let step = early::OneGroup { bias, w_ih, x, w_hh, hidden: H, lanes: state.lanes_mut() };
-        match const { chains(I, LAST) } {
-            1 => early::step::<S, E, LAST, 1>(simd, step),
-            _ => early::step::<S, E, LAST, 2>(simd, step),
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    fn run_f16<S: F16Simd>(self, simd: S) {
-        self.0.run_f16(simd);
-    }
-}
-
-/// One step of `T` streams.
-pub(crate) struct Step<'a, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>
-where
-    E: Element,
-{
-    pub(crate) weights: Weights<'a, E, I, H, LAST>,
-    pub(crate) x: [&'a [f32; I]; T],
-    pub(crate) states: &'a mut [State<H, HP>; T],
-}
-
-impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize> Op
-    for Step<'_, E, I, H, HP, LAST, T>
-{
-    type Output = ();
-
-    const F16: bool = E::F16;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        step::<S, E, I, H, HP, LAST, T>(simd, self.weights, self.x, self.states);
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[inline(always)]
-    fn run_f16<S: F16Simd>(self, simd: S) {
-        let Weights { bias, columns } = self.weights;
-        native::step::<S, I, H, HP, LAST, T>(simd, bias, E::halves(columns), self.x, self.states);
-    }
-}
-
-/// One step of `T` streams.
-#[inline(always)]
-fn step<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>(
-    simd: S,
-    weights: Weights<'_, E, I, H, LAST>,
-    x: [&[f32; I]; T],
-    states: &mut [State<H, HP>; T],
-) where
-    S: Simd,
-    E: Element,
-{
-    if const { HP > LAST * 4 && E::FORM.group == 4 } {
-        return groups::<S, E, I, H, HP, LAST, 4, T>(simd, weights, x, states);
-    }
-    if const { HP > LAST * 4 } {
-        return groups::<S, E, I, H, HP, LAST, 8, T>(simd, weights, x, states);
-    }
-    // One group: nothing reads h after its sums, so the new h may overwrite it at once.
-    let backwards = const { turns_round::<S, E>(LAST, I + H, T) } && states[0].turn();
-    let h = states.each_ref().map(State::h);
-    let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
-    let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h, backwards);
-    // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold nothing,
-    // were 5 % faster here and 4 % slower in `Lstm`.)
-    if const { T == 4 && !LAST.is_multiple_of(4) } {
-        let ([z_0, z_1, z_2, z_3], [a, b, c, d]) = (&z[..], &mut states[..]) else { return };
-        let lanes = [a.lanes_mut(), b.lanes_mut(), c.lanes_mut(), d.lanes_mut()];
-        return activate_four(simd, [z_0, z_1, z_2, z_3], lanes);
-    }
-    // (One stream's h and c in an array of pairs, as above, made (1, 32) 7 % slower.)
-    for t in 0..T {
-        let (h, c) = states[t].lanes_mut();
-        activate_small::<S, LAST, T>(simd, &z[t], h, c);
-    }
-}
-
-/// One step of a layer of several groups, of `G` lines but the last.
-#[inline(always)]
-fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const G: usize, const T: usize>(
-    simd: S,
-    weights: Weights<'_, E, I, H, LAST>,
-    x: [&[f32; I]; T],
-    states: &mut [State<H, HP>; T],
-) where
-    S: Simd,
-    E: Element,
-{
-    let Weights { bias, columns } = weights;
-    let packed = const { [packed(E::FORM, I), packed(E::FORM, H)] };
-    let mut next = [[0.0; HP]; T];
-    let backwards = states[0].turn();
-    macro_rules! sums {
-        ($lines:ident, $n:expr) => {{
-            let (w_ih, w_hh) = group_columns(columns, packed, bias.len(), $n * G, $lines);
-            let h = states.each_ref().map(State::h);
-            sums::<S, E, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, x, h, backwards)
-        }};
-    }
-    macro_rules! gates {
-        ($lines:ident, $n:expr, $z:expr) => {
-            for t in 0..T {
-                let (c, first) = (states[t].lanes_mut().1, $n * G * 4);
-                activate::<S, $lines, false>(simd, &$z[t], &mut next[t][first..], &mut c[first..]);
-            }
-        };
-    }
-    // Pairs of groups, single ones, the last one.
-    let count = (bias.len() - LAST) / G;
-    let pairs = if const { T == 1 && G == 4 } { count / 2 } else { 0 };
-    let rounds = count - pairs + 1;
-    for n in 0..rounds {
-        let n = if backwards { rounds - 1 - n } else { n };
-        if n < pairs {
-            let (a, b) = if backwards { (2 * n + 1, 2 * n) } else { (2 * n, 2 * n + 1) };
-            let (z_a, z_b) = (sums!(G, a), sums!(G, b));
-            gates!(G, a, z_a);
-            gates!(G, b, z_b);
-        } else if n + 1 < rounds {
-            let z = sums!(G, pairs + n);
-            gates!(G, pairs + n, z);
-        } else {
-            let z = sums!(LAST, count);
-            gates!(LAST, count, z);
-        }
-    }
-    for t in 0..T {
-        states[t].lanes_mut().0.copy_from_slice(&next[t]);
-    }
 }
 
 /// x's columns and h's of a group: of `columns`, `packed` of either and `all` lines each, the `lines` lines from

@@ -35,7 +35,7 @@
 
 use core::ops::Range;
 
-use crate::element::Element;
+use crate::element::{Element, adds_in_f16};
 #[cfg(target_arch = "x86_64")]
 use crate::kernel::native;
 use crate::kernel::sums::{self, BLOCK, Part, block, chains, join};
@@ -71,10 +71,10 @@ pub(crate) fn add<S: Simd, E: Element>(
     sums: &mut Sums<'_>,
     count: usize,
 ) {
-    let several = S::INTERLEAVE && count >= 4;
+    let several = !S::PORTABLE && count >= 4;
     let most = if several { 4 } else { const { tile_lines::<S>(1) } };
     // Arithmetic in f16 has chains of its own.
-    let chains = if const { S::F16 && E::F16 } { 1 } else { chains(inputs.len, lines) };
+    let chains = if const { adds_in_f16::<S, E>() } { 1 } else { chains(inputs.len, lines) };
     // (Not an iterator of panels: (1, 8) in half precision 68 to 84 ns a step.)
     macro_rules! each_panel {
         ($panel:ident => $work:block) => {
@@ -88,14 +88,14 @@ pub(crate) fn add<S: Simd, E: Element>(
             }
         };
     }
-    if const { size_of::<E>() < 4 && !(S::F16 && E::F16) } && several {
+    if const { !E::IS_F32 && !adds_in_f16::<S, E>() } && several {
         // Lines of a half type are widened once for all rows.
         let mut wide = [Line::ZERO; 4 * BLOCK];
         each_panel!(panel => {
             simd.enter(Widen(&panel, &mut wide));
             panel.widened(&wide).add_apart(simd, chains, sums, count);
         });
-    } else if const { size_of::<E>() == 4 } {
+    } else if const { E::IS_F32 } {
         each_panel!(panel => { panel.add_apart(simd, chains, sums, count); });
     } else {
         each_panel!(panel => { panel.add(simd, chains, sums, count); });
@@ -104,16 +104,16 @@ pub(crate) fn add<S: Simd, E: Element>(
 
 /// Whether rows go in threes: if the registers hold both chains of such a tile.
 const fn in_threes<S: Simd, E: Element>() -> bool {
-    2 * 3 * tile_lines::<S>(3) <= S::ACCUMULATORS && size_of::<E>() == 4
+    2 * 3 * tile_lines::<S>(3) <= S::ACCUMULATORS && E::IS_F32
 }
 
 /// Whether there are tiles of so many lines, rows and chains.
 const fn exists<S: Simd, E: Element>(lines: usize, rows: usize, chains: usize) -> bool {
     let most = tile_lines::<S>(rows);
     match (rows, chains) {
-        (_, 2 | 4) if S::F16 && E::F16 => false,
+        (_, 2 | 4) if adds_in_f16::<S, E>() => false,
         (3, 2) => in_threes::<S, E>() && lines == most,
-        (2, 2) => S::INTERLEAVE && lines == most,
+        (2, 2) => !S::PORTABLE && lines == most,
         (3 | 2, _) => false,
         (4, 2) if in_threes::<S, E>() => lines < most,
         (_, 4) => lines <= most && lines <= 3,
@@ -170,8 +170,8 @@ impl<'a, E: Element> Panel<'a, E> {
             1 => count.saturating_sub(4),
             _ => count / 3 * 3,
         };
-        let fours = if const { S::INTERLEAVE } && !in_threes { count / 4 * 4 } else { 0 };
-        let twos = if const { S::INTERLEAVE } && even { (count - threes - fours) / 2 * 2 } else { 0 };
+        let fours = if const { !S::PORTABLE } && !in_threes { count / 4 * 4 } else { 0 };
+        let twos = if const { !S::PORTABLE } && even { (count - threes - fours) / 2 * 2 } else { 0 };
         self.tiles::<S, 3>(simd, chains, sums, 0..threes);
         self.tiles::<S, 4>(simd, chains, sums, threes..threes + fours);
         self.tiles::<S, 2>(simd, chains, sums, threes + fours..threes + fours + twos);
@@ -196,11 +196,13 @@ impl<'a, E: Element> Panel<'a, E> {
         macro_rules! enter {
             ($($n:literal)*) => { match (lines, chains) {
                 $( ($n, 1) => enter!(@ $n 1), ($n, 2) => enter!(@ $n 2), ($n, _) => enter!(@ $n 4), )*
-                _ => {}
+                _ => debug_assert!(false, "no tile of {lines} lines and {chains} chains"),
             } };
             (@ $n:literal $c:literal) => {
                 if const { exists::<S, E>($n, T, $c) } {
                     simd.enter(Tiles::<E, $n, T, $c> { panel: self, sums, stride, rows });
+                } else {
+                    debug_assert!(false, "no tile of {lines} lines, {T} rows and {chains} chains");
                 }
             };
         }

@@ -281,7 +281,7 @@ impl<'a> LstmWeights<'a> {
         self.weight_hr.unwrap_or_default()
     }
 
-    /// Writes checked weights to their places in `bias` and `columns`, which must be zero where no weight goes.
+    /// Writes checked weights to their places in `bias` and `columns`, which must be all zero.
     pub(crate) fn pack<E: Element>(&self, sizes: Sizes, bias: &mut [Line], columns: &mut [E::Line]) {
         for gate in 0..GATES {
             for unit in 0..sizes.hidden {

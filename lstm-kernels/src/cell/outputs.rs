@@ -39,7 +39,8 @@ impl<
     }
 
     /// [`step_batch`](Self::step_batch), and the outputs of each stream: the same bits as that many
-    /// [`step_out`](Self::step_out)s.
+    /// [`step_out`](Self::step_out)s. Of two or three small streams those may be faster, see
+    /// [`lstm_cell!`](crate::lstm_cell).
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as states and as outputs; no state has changed then.

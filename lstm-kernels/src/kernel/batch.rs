@@ -65,7 +65,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             tiles_of!(4);
         }
         // Of a cell of several groups, two that are left. (None are left of a large one.)
-        if const { S::INTERLEAVE && HP > LAST * 4 && !Self::large::<S>() } {
+        if const { !S::PORTABLE && HP > LAST * 4 && !Self::large::<S>() } {
             tiles_of!(2);
         }
         for (state, x) in states.iter_mut().zip(xs) {
@@ -87,13 +87,11 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
 /// for fewer loads than four lines for one: on Zen 4 (1, 36) 156 against 174 ns, (32, 32) 217 against 264, (1, 32) the
 /// same.
 pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
-    let few = S::ACCUMULATORS < 24;
-    let one = !S::INTERLEAVE
+    let few = !S::MANY_REGISTERS;
+    let one = S::PORTABLE
         || match lines {
             3..=5 => few,
-            6..=12 => {
-                size_of::<E>() == 4 && size_of::<Line>() * lines * columns <= if few { 20 << 10 } else { 32 << 10 }
-            }
+            6..=12 => E::IS_F32 && size_of::<Line>() * lines * columns <= if few { 20 << 10 } else { 32 << 10 },
             _ => false,
         };
     if one { 1 } else { 4 }
@@ -103,11 +101,7 @@ pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -
 /// widened in a pass of its own, which 32 streams pay back and 8 do not: (256, 256) 2 % faster and 24 % slower on Zen
 /// 4.)
 const fn large<S: Simd, E: Element>(lines: usize, columns: usize) -> bool {
-    size_of::<E>() == 4
-        && S::INTERLEAVE
-        && lines > MAX_LINES
-        && lines <= 256
-        && size_of::<Line>() * lines * columns > 256 << 10
+    E::IS_F32 && !S::PORTABLE && lines > MAX_LINES && lines <= 256 && size_of::<Line>() * lines * columns > 256 << 10
 }
 
 /// One step of each of many streams of a layer of several groups, `N` streams at a time.

@@ -48,10 +48,10 @@ pub(super) struct OneGroup<'a, E: Element> {
 /// Whether a layer of so many lines, whose columns of x are in so many chains, gains from it.
 pub(super) const fn serves<S: Simd, E: Element>(lines: usize, x_chains: usize) -> bool {
     // With more columns of x the units are busy: (24, 24) 5 %, (16, 32) 4 %, with AVX2 (16, 16) 3 % slower.
-    size_of::<E>() == 4
+    E::IS_F32
         && match (lines, x_chains) {
-            (4, 1) => S::ACCUMULATORS == 4,
-            (5, _) | (6 | 8 | 10 | 12, 1) => S::ACCUMULATORS >= 24,
+            (4, 1) => !S::PORTABLE && !S::MANY_REGISTERS,
+            (5, _) | (6 | 8 | 10 | 12, 1) => S::MANY_REGISTERS,
             _ => false,
         }
 }
@@ -75,6 +75,7 @@ pub(super) fn step<S: Simd, E: Element, const R: usize, const X: usize>(simd: S,
         } )* };
     }
     blocks!(4 + 1 4 + 2 4 + 4 8 + 2 8 + 4);
+    debug_assert!(false, "`serves` has no {R} lines");
 }
 
 /// h's columns and the gates of `R` lines: of the first `A`, that are not folded, and the other `B`.

@@ -33,7 +33,7 @@ pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     h: &mut [f32],
     c: &mut [f32],
 ) {
-    if const { S::INTERLEAVE || R <= 4 } {
+    if const { !S::PORTABLE || R <= 4 } {
         return simd.section(Gates::<S, R, FAST> { z, h, c });
     }
     // Where one operation after the other is computed, functions for up to 4 lines do.

@@ -214,8 +214,10 @@ mod tests {
 
     use super::*;
     use crate::element::Element;
+    use crate::kernel::Step;
     use crate::kernel::Weights;
     use crate::layout::{last_group, lines, padded, tensor_lines};
+    use crate::simd::Op;
     use crate::simd::{Scalar, Simd};
     use crate::weights::{LstmWeights, Sizes};
 
@@ -276,7 +278,7 @@ mod tests {
             });
             step::<Scalar, I, H, HP, LAST, T>(Scalar, &bias, &columns, xs.each_ref(), &mut states);
             let weights = Weights::<f16, I, H, LAST> { bias: &bias, columns: &columns };
-            crate::kernel::step::<Scalar, f16, I, H, HP, LAST, T>(Scalar, weights, xs.each_ref(), &mut widened);
+            Step::<f16, I, H, HP, LAST, T> { weights, x: xs.each_ref(), states: &mut widened }.run(Scalar);
             for (state, widened) in states.iter().zip(&widened) {
                 for (h, widened) in state.h().iter().zip(widened.h()) {
                     assert!((h - widened).abs() < 2e-3, "({I}, {H}), {T} streams, step {time}: {h} and {widened}");
@@ -291,6 +293,7 @@ mod tests {
         macro_rules! compare {
             ($($input:literal $hidden:literal,)*) => { $(
                 compare::<$input, $hidden, { padded($hidden) }, { last_group(F16, $hidden) }, 1>();
+                compare::<$input, $hidden, { padded($hidden) }, { last_group(F16, $hidden) }, 2>();
                 compare::<$input, $hidden, { padded($hidden) }, { last_group(F16, $hidden) }, 4>();
             )* };
         }

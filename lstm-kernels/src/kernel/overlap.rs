@@ -72,7 +72,7 @@ pub(crate) const STEPS: usize = 32;
 
 /// Whether the registers hold it all, and an element is what it is written for.
 pub(crate) const fn serves<S: Simd, E: Element>() -> bool {
-    S::ACCUMULATORS >= 24 && size_of::<E>() == 4
+    S::MANY_REGISTERS && E::IS_F32
 }
 
 /// x's columns in the order in which [`Ahead`] reads them: of each group of 4 lines and each block the columns of one

@@ -12,7 +12,7 @@
 use core::array::from_mut;
 
 use super::{Alone, Step, Weights, group_columns};
-use crate::element::Element;
+use crate::element::{Element, adds_in_f16};
 use crate::head::Linear;
 use crate::layout::{Line, packed};
 use crate::product::{self, Rows, Sums};
@@ -108,7 +108,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             let step = Alone(Step { weights, x: [x], states: from_mut(state) });
             // With AVX-512 a small step is part of the loop: called, it takes up to 13 % longer on Zen 4 ((10, 20) 81
             // for 71 ns). With AVX2 it would be up to 10 % slower.
-            if const { S::ACCUMULATORS >= 24 && !(S::F16 && E::F16) && HP == LAST * 4 } {
+            if const { S::MANY_REGISTERS && !adds_in_f16::<S, E>() && HP == LAST * 4 } {
                 step.run(simd);
             } else {
                 simd.enter(step);
@@ -122,9 +122,9 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
 /// few registers, and in half precision, it pays sooner: (32, 32) with AVX2 11 % faster, with AVX-512 1 % slower.)
 const fn x_ahead<S: Simd, E: Element>(lines: usize, before_last: usize, inputs: usize, hidden: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * (packed(E::FORM, inputs) + packed(E::FORM, hidden));
-    let near = if S::ACCUMULATORS < 24 || size_of::<E>() < 4 { 24 << 10 } else { 32 << 10 };
+    let near = if S::MANY_REGISTERS && E::IS_F32 { 32 << 10 } else { 24 << 10 };
     let large = before_last > 0 || bytes > near;
-    S::INTERLEAVE && !(S::F16 && E::F16) && large && lines <= LINES / 2 && inputs >= 8
+    !S::PORTABLE && !adds_in_f16::<S, E>() && large && lines <= LINES / 2 && inputs >= 8
 }
 
 /// [`XAhead`] with `N` lines, which only this function has on the stack.

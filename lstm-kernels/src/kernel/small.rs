@@ -33,7 +33,7 @@ pub(crate) struct Steps<'a, const T: usize, const N: usize, const X: usize, cons
 /// they are not worth the functions), and none where small layers go the way of all others.
 pub(crate) const fn streams<S: Simd>(lines: usize) -> usize {
     match lines {
-        _ if S::ACCUMULATORS < 4 => 0,
+        _ if S::PORTABLE => 0,
         0..=5 => super::batch::streams::<S, f32>(lines, 0),
         _ => 1,
     }
@@ -44,7 +44,7 @@ pub(crate) const MOST_TURNS: usize = 64;
 
 /// How many streams of a small layer take turns at most. None where one alone keeps the units busy.
 pub(crate) const fn turns<S: Simd>(lines: usize) -> usize {
-    if S::ACCUMULATORS < 24 && lines > 4 { 1 } else { MOST_TURNS }
+    if !S::MANY_REGISTERS && lines > 4 { 1 } else { MOST_TURNS }
 }
 
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of

@@ -74,7 +74,7 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
 /// 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473 to 421, (48, 48) 674 to 636.
 pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usize, streams: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * columns / E::FORM.share;
-    streams == 1 && lines > 8 && bytes > if S::ACCUMULATORS < 24 { 28 << 10 } else { 48 << 10 }
+    streams == 1 && lines > 8 && bytes > if S::MANY_REGISTERS { 48 << 10 } else { 28 << 10 }
 }
 
 /// Whether all lines are one tile.
@@ -204,44 +204,37 @@ struct Block<'a, S: Simd, E: Element, const N: usize, const T: usize, const C: u
 impl<S: Simd, E: Element, const N: usize, const T: usize, const C: usize> Section<S> for Block<'_, S, E, N, T, C> {
     #[inline(always)]
     fn run(self, simd: S) {
-        *self.sum = chained::<S, E, N, T, C>(simd, *self.sum, self.part);
-    }
-}
-
-/// As many of the `C` chains together as the registers hold.
-#[inline(always)]
-fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
-    simd: S,
-    start: [[S::Row; N]; T],
-    part: Part<'_, E, T>,
-) -> [[S::Row; N]; T] {
-    let zero = [[S::Row::splat(simd, 0.0); N]; T];
-    if const { C == 1 } {
-        pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
-    } else if const { C == 2 && S::ACCUMULATORS >= 2 * N * T } {
-        pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
-    } else if const { C == 2 } {
-        let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
-        let first = aside::<_, T>(&mut first);
-        let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
-        join(simd, *first, second)
-    } else if const { S::ACCUMULATORS >= 4 * N * T } {
-        pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
-    } else if const { S::ACCUMULATORS >= 2 * N * T } {
-        let mut first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
-        let first = aside::<_, T>(&mut first);
-        let second = pass::<S, E, N, T, 2, C>(simd, 2, zero, &part);
-        join(simd, *first, second)
-    } else {
-        let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
-        let first = aside::<_, T>(&mut first);
-        let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
-        *first = join(simd, *first, second);
-        let first = aside::<_, T>(first);
-        let mut third = pass::<S, E, N, T, 1, C>(simd, 2, zero, &part);
-        let third = aside::<_, T>(&mut third);
-        let fourth = pass::<S, E, N, T, 1, C>(simd, 3, zero, &part);
-        join(simd, *first, join(simd, *third, fourth))
+        // As many of the chains together as the registers hold.
+        let Self { sum, part } = self;
+        let start = *sum;
+        let zero = [[S::Row::splat(simd, 0.0); N]; T];
+        *sum = if const { C == 1 } {
+            pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
+        } else if const { C == 2 && S::ACCUMULATORS >= 2 * N * T } {
+            pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
+        } else if const { C == 2 } {
+            let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+            let first = aside::<_, T>(&mut first);
+            let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
+            join(simd, *first, second)
+        } else if const { S::ACCUMULATORS >= 4 * N * T } {
+            pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
+        } else if const { S::ACCUMULATORS >= 2 * N * T } {
+            let mut first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
+            let first = aside::<_, T>(&mut first);
+            let second = pass::<S, E, N, T, 2, C>(simd, 2, zero, &part);
+            join(simd, *first, second)
+        } else {
+            let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+            let first = aside::<_, T>(&mut first);
+            let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
+            *first = join(simd, *first, second);
+            let first = aside::<_, T>(first);
+            let mut third = pass::<S, E, N, T, 1, C>(simd, 2, zero, &part);
+            let third = aside::<_, T>(&mut third);
+            let fourth = pass::<S, E, N, T, 1, C>(simd, 3, zero, &part);
+            join(simd, *first, join(simd, *third, fourth))
+        };
     }
 }
 

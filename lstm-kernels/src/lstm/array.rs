@@ -54,11 +54,11 @@ impl Lstm {
         initial: Option<(ArrayView<'_, f32, D>, ArrayView<'_, f32, D>)>,
     ) -> Result<Arrays<D>, Error> {
         // Before a copy is made of what will be refused.
-        Extent::of_shape(self.config(), x.shape())?;
+        Extent::of_shape(self.config(), x.shape(), 1)?;
         let standard = x.as_standard_layout();
         let input = Input::new(standard.as_slice().unwrap_or_default(), x.shape());
         let input = lengths.map_or(input, |lengths| input.lengths(lengths));
-        let extent = Extent::new(self.config(), &input)?;
+        let extent = Extent::new(self.config(), &input, 1)?;
 
         let shaped = |leading: &[usize], size| {
             let mut shape = x.raw_dim();

@@ -101,7 +101,8 @@ impl LstmCellDyn {
         if x.is_empty() && h.is_empty() && c.is_empty() {
             return Ok(()); // of a batch of none
         }
-        let batch = usize::max(h.len() / self.hidden_size(), 1);
+        // The nearest: where h is an element short, it is h that is wrong.
+        let batch = usize::max((h.len() + self.hidden_size() / 2) / self.hidden_size(), 1);
         workspace.step(&self.0, batch, x, (h, c))
     }
 }

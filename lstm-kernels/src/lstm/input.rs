@@ -6,7 +6,8 @@ use super::LstmConfig;
 use crate::error::Error;
 
 /// A batch of sequences, row-major: `[steps, batch, input_size]`, `[batch, steps, input_size]` with `batch_first`,
-/// or `[steps, input_size]`, unbatched. There is at least one time step; a batch may be empty.
+/// or `[steps, input_size]`, unbatched. There is at least one time step (but in a piece of a stream); a batch may be
+/// empty.
 ///
 /// ```
 /// use lstm_kernels::lstm::Input;
@@ -68,24 +69,24 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    /// Reads and checks an input's shape.
-    pub(crate) fn of_shape(config: &LstmConfig, shape: &[usize]) -> Result<Self, Error> {
+    /// Reads and checks an input's shape, of `least` time steps.
+    pub(crate) fn of_shape(config: &LstmConfig, shape: &[usize], least: usize) -> Result<Self, Error> {
         let batch_first = config.batch_first;
         let (steps, batch, batched, size) = match *shape {
             [steps, size] => (steps, 1, false, size),
             [batch, steps, size] if batch_first => (steps, batch, true, size),
             [steps, batch, size] => (steps, batch, true, size),
-            _ => return Err(wrong_input(config, shape)),
+            _ => return Err(wrong_input(config, shape, least)),
         };
-        if size != config.input_size || steps == 0 {
-            return Err(wrong_input(config, shape));
+        if size != config.input_size || steps < least {
+            return Err(wrong_input(config, shape, least));
         }
         Ok(Self { steps, batch, batched, batch_first })
     }
 
-    /// Reads and checks an input's shape, length and lengths.
-    pub(crate) fn new(config: &LstmConfig, input: &Input<'_>) -> Result<Self, Error> {
-        let extent = Self::of_shape(config, input.shape)?;
+    /// Reads and checks an input's shape, of `least` time steps, its length and lengths.
+    pub(crate) fn new(config: &LstmConfig, input: &Input<'_>, least: usize) -> Result<Self, Error> {
+        let extent = Self::of_shape(config, input.shape, least)?;
         let (steps, batch) = (extent.steps, extent.batch);
         check_elements("input", input.data.len(), extent.dimensions(config.input_size))?;
         if let Some(lengths) = input.lengths {
@@ -133,11 +134,12 @@ pub(crate) fn check_elements(tensor: &'static str, found: usize, expected: [usiz
     if product == Some(found) { Ok(()) } else { Err(Error::WrongElements { tensor, expected, found }) }
 }
 
-fn wrong_input(config: &LstmConfig, shape: &[usize]) -> Error {
-    let expected = if config.batch_first {
-        "[batch, steps, input_size] or [steps, input_size], steps not zero,"
-    } else {
-        "[steps, batch, input_size] or [steps, input_size], steps not zero,"
+fn wrong_input(config: &LstmConfig, shape: &[usize], least: usize) -> Error {
+    let expected = match (config.batch_first, least) {
+        (true, 0) => "[batch, steps, input_size] or [steps, input_size]",
+        (false, 0) => "[steps, batch, input_size] or [steps, input_size]",
+        (true, _) => "[batch, steps, input_size] or [steps, input_size], steps not zero,",
+        (false, _) => "[steps, batch, input_size] or [steps, input_size], steps not zero,",
     };
     wrong_shape("input", expected, config.input_size, shape)
 }

@@ -24,7 +24,7 @@ use half::{bf16, f16};
 
 use super::config::{Dtype, LstmConfig};
 use crate::dense::Dense;
-use crate::element::Element;
+use crate::element::{Element, adds_in_f16};
 use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::group::{Group, OfGroup};
@@ -400,7 +400,7 @@ impl<E: Element> On<'_, E> {
     fn step_alone<S: Simd>(&mut self, simd: S, x: Option<usize>, z: usize, backwards: bool) -> bool {
         let (layer, pass) = (self.layer, &mut self.pass);
         let (input, output) = (layer.sizes.input, layer.sizes.output());
-        if const { S::ACCUMULATORS < 4 || (S::F16 && E::F16) } {
+        if const { S::PORTABLE || adds_in_f16::<S, E>() } {
             return false;
         }
         if output < 4 || layer.bias.len() < 4 {
@@ -419,7 +419,7 @@ impl<E: Element> On<'_, E> {
             macro_rules! enter {
                 ($($lines:literal)*) => { match lines {
                     $( $lines => simd.enter(Group::<E, $lines>(group)), )*
-                    _ => {}
+                    _ => debug_assert!(false, "no function for a group of {lines} lines"),
                 } };
             }
             enter!(4 5 6 7 8 9 10 11 12);

@@ -53,8 +53,9 @@ use layer::Layer;
 /// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.
 ///
 /// It owns its packed weights: what they take as f32 (or [`Dtype`]), padded by at most 3 units. With AVX-512 a layer of
-/// f32 of 64, 80, ... 880 units has its input weights twice, in a second order that long sequences of one stream gain
-/// from.
+/// f32 of 64, 80, ... 880 units without a projection has its input weights twice, if they are of an even number of at
+/// least 16 inputs, in a second order that long sequences of one stream gain from. A layer of half
+/// precision is held as f32, with the same bits, where that takes up to 32 KiB.
 ///
 /// ```
 /// use lstm_kernels::lstm::Input;
@@ -138,7 +139,7 @@ impl Lstm {
     /// # Panics
     /// As a `Vec` does, if the results need more memory than there can be.
     pub fn forward(&self, input: Input<'_>, initial: Option<(&[f32], &[f32])>) -> Result<Output, Error> {
-        let extent = Extent::new(&self.config, &input)?;
+        let extent = Extent::new(&self.config, &input, 1)?;
         let (h_size, c_size) = (self.config.h_size(), self.config.hidden_size);
         let tensor = |shape: Vec<usize>| {
             let len = shape.iter().fold(1, |len: usize, &size| len.saturating_mul(size));
@@ -186,7 +187,7 @@ impl Lstm {
         output: &mut [f32],
         workspace: &mut Workspace,
     ) -> Result<(), Error> {
-        let extent = Extent::new(&self.config, &input)?;
+        let extent = Extent::new(&self.config, &input, 1)?;
         self.check_states(("h", h.len()), ("c", c.len()), extent.batch)?;
         check_elements("output", output.len(), extent.dimensions(self.config.output_size()))?;
         if extent.batch == 0 {

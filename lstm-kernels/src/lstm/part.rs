@@ -19,7 +19,7 @@ pub(super) struct Part {
     h: Vec<f32>,
     /// \[cells, streams, padded(hidden)\]
     c: Vec<f32>,
-    /// \[directions at a time, streams, padded(hidden)\] if there is a projection
+    /// \[directions at a time, streams, padded(hidden)\]: o tanh(c') before a projection, or of a stream alone.
     next: Vec<f32>,
     /// Each direction's that runs at the same time, one after the other.
     z: Vec<Line>,

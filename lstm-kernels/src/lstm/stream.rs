@@ -107,7 +107,7 @@ impl Lstm {
         Ok(())
     }
 
-    /// Takes the next time steps of all sequences of a stream, one or more, and writes the output, of the
+    /// Takes the next time steps of all sequences of a stream, any number of them, and writes the output, of the
     /// input's shape with `h_size` as its last dimension. The bits of all pieces together are those of
     /// [`forward`](Self::forward) on the whole, wherever it is cut.
     ///
@@ -119,7 +119,7 @@ impl Lstm {
     /// other options. The stream has not changed then.
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
         self.config.check_stream(&stream.config)?;
-        let extent = Extent::new(&self.config, &input)?;
+        let extent = Extent::new(&self.config, &input, 0)?;
         if input.lengths.is_some() {
             return Err(Error::UnexpectedLengths);
         }
@@ -127,6 +127,9 @@ impl Lstm {
             return Err(Error::WrongBatch { expected: stream.batch, found: extent.batch });
         }
         check_elements("output", output.len(), extent.dimensions(self.config.output_size()))?;
+        if extent.steps == 0 {
+            return Ok(());
+        }
         if extent.steps == 1 && extent.batch == 1 && stream.workspace.advance_small(self, input.data, output) {
             return Ok(());
         }

@@ -131,7 +131,7 @@ impl Workspace {
             return Ok(());
         }
         let shape = [1, batch, lstm.config.input_size];
-        let extent = Extent::new(&lstm.config, &Input::new(x, &shape))?;
+        let extent = Extent::new(&lstm.config, &Input::new(x, &shape), 1)?;
         self.prepare(lstm, 1, batch);
         self.sort(1, None);
         self.set_states(lstm, h, c);

@@ -60,7 +60,7 @@ impl Lstm {
     /// # Errors
     /// An input of the wrong shape or lengths, states of another number of elements.
     pub fn forward(&self, input: Input<'_>, initial: Option<(&[f32], &[f32])>) -> Result<Output, Error> {
-        let Extent { steps, batch, .. } = Extent::new(&self.config, &input)?;
+        let Extent { steps, batch, .. } = Extent::new(&self.config, &input, 1)?;
         let LstmConfig { input_size, hidden_size, .. } = self.config;
         let (h_size, output_size) = (self.config.h_size(), self.config.output_size());
         let states = self.config.cells() * batch;

@@ -17,8 +17,8 @@ pub(crate) use x86::{V3, V4, V4F16, v3, v4};
 
 use crate::isa::Token;
 
-/// Cells whose magnitude is below this are flushed to zero: small enough that no user hears or sees it, large
-/// enough that no product in the kernel becomes subnormal.
+/// Cell states whose magnitude is below this are flushed to zero: small enough that no user hears or sees it, large
+/// enough that their products with weights and gates do not become subnormal.
 pub(crate) const TINY: f32 = f32::from_bits((127 - 60) << 23); // 2^-60
 
 /// Asks for data to be brought to the L2 cache, where there is a stable instruction for it.
@@ -49,8 +49,11 @@ pub trait Simd: Copy {
     /// Whether it is an [`F16Simd`].
     const F16: bool = false;
 
-    /// Whether the kernel gains from stepping several streams together.
-    const INTERLEAVE: bool;
+    /// Whether it is the portable one, where one operation follows the other: nothing gains from going side by side.
+    const PORTABLE: bool = false;
+
+    /// Whether the registers hold all chains of a group of lines.
+    const MANY_REGISTERS: bool = Self::ACCUMULATORS >= 24;
 
     /// Widens 16 lanes of f16, given as bits, exactly.
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row;
@@ -159,7 +162,7 @@ pub(crate) fn dispatch<O: Op>(token: Token, op: O) -> O::Output {
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn enter_v4_f16<O: Op>(simd: V4F16, op: O) -> O::Output {
-    if const { O::F16 } { simd.enter(op) } else { simd.v4().enter(op) }
+    if const { O::F16 } { simd.enter(op) } else { (*simd).enter(op) }
 }
 
 /// `N` lanes of f32.

@@ -14,7 +14,6 @@ impl Simd for Neon {
 
     /// 32 registers: 4 x 4 accumulators, the rest for weights and broadcasts.
     const ACCUMULATORS: usize = 4;
-    const INTERLEAVE: bool = true;
 
     #[inline(always)]
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {

@@ -14,7 +14,7 @@ impl Simd for Scalar {
     type Quarter = [f32; 4];
 
     const ACCUMULATORS: usize = 1;
-    const INTERLEAVE: bool = false;
+    const PORTABLE: bool = true;
 
     #[inline(always)]
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {

@@ -28,7 +28,7 @@ pulp::simd_type! {
     }
 }
 
-/// The proof that this CPU has AVX2 and FMA, if it does, and that the system keeps their registers.
+/// The proof that this CPU has x86-64-v3 (AVX2, FMA, F16C), if it does, and that the system keeps its registers.
 pub(crate) fn v3() -> Option<V3> {
     V3::try_new().filter(|_| keeps(0b0000_0110))
 }
@@ -93,7 +93,6 @@ impl Simd for V3 {
 
     /// 16 registers: 2 x 4 accumulators, the rest for weights and broadcasts.
     const ACCUMULATORS: usize = 4;
-    const INTERLEAVE: bool = true;
 
     #[inline(always)]
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
@@ -133,7 +132,6 @@ impl Simd for V4 {
     /// 32 registers.
     const ACCUMULATORS: usize = 24;
     const RANGE: bool = true;
-    const INTERLEAVE: bool = true;
 
     #[inline(always)]
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
@@ -175,11 +173,6 @@ impl V4F16 {
         // Leaf 7 exists where AVX-512 does. EDX, bit 23: AVX512-FP16.
         (__cpuid_count(7, 0).edx >> 23 & 1 == 1).then_some(Self { v4 })
     }
-
-    #[inline(always)]
-    pub(crate) fn v4(self) -> V4 {
-        self.v4
-    }
 }
 
 /// So that the macro below finds the intrinsics.
@@ -210,7 +203,6 @@ impl Simd for V4F16 {
     const ACCUMULATORS: usize = V4::ACCUMULATORS;
     const RANGE: bool = true;
     const F16: bool = true;
-    const INTERLEAVE: bool = true;
 
     #[inline(always)]
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {

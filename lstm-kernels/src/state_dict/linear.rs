@@ -53,9 +53,10 @@ impl LinearTensors {
         check_elements("weight", self.weight.len(), [1, outputs, units])?;
         let bias = self.bias.as_deref();
         check_elements("bias", bias.map_or(outputs, <[f32]>::len), [1, 1, outputs])?;
-        let rows = y.len() / outputs;
-        check_elements("y", y.len(), [1, rows, outputs])?;
+        // The nearest: where x is an element short, it is x that is wrong.
+        let rows = (x.len() + units / 2) / units;
         check_elements("x", x.len(), [1, rows, units])?;
+        check_elements("y", y.len(), [1, rows, outputs])?;
         dispatch(Token::fastest(), Rows { weight: &self.weight, bias, h: x, units, y, outputs });
         Ok(())
     }

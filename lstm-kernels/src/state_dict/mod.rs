@@ -35,6 +35,7 @@ use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -61,9 +62,15 @@ use crate::lstm::Tensor;
 /// let cell = LSTMCell::new(&file.cell("cell")?.view())?; // self.cell = nn.LSTMCell(10, 20)
 /// # Ok::<(), lstm_kernels::StateDictError>(())
 /// ```
-#[derive(Debug)]
 pub struct StateDict<'a> {
     file: SafeTensors<'a>,
+}
+
+impl fmt::Debug for StateDict<'_> {
+    /// The keys, not the bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.file.names()).finish()
+    }
 }
 
 impl<'a> StateDict<'a> {

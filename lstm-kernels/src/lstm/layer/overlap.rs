@@ -37,7 +37,7 @@ impl<E: Element> Packed<E> {
         let groups_of_4 = self.sizes.hidden.is_multiple_of(16) && self.projection.is_none();
         let input = self.sizes.input >= 16 && self.sizes.input.is_multiple_of(2);
         let (w_ih, w_hh) = self.tensors();
-        let served = matches!(token.isa(), Isa::V4 | Isa::V4F16) && size_of::<E>() == 4;
+        let served = matches!(token.isa(), Isa::V4 | Isa::V4F16) && E::IS_F32;
         if served && groups_of_4 && input && H_BYTES.contains(&size_of_val(w_hh)) {
             self.x_by_chain = by_chain::<E>(w_ih, self.sizes.input);
         }

@@ -271,7 +271,7 @@ impl Packed<f32> {
     /// Whether x's part of some steps of one stream should be done at once. (With few registers it pays sooner: (32, 32)
     /// takes 0.88 of the time with AVX2, (10, 40) 1.03.)
     fn gains_from_x_ahead<S: Simd>(&self) -> bool {
-        let near = if const { S::ACCUMULATORS < 24 } { 24 << 10 } else { NEAR };
+        let near = if const { S::MANY_REGISTERS } { NEAR } else { 24 << 10 };
         self.sizes.input >= 8 && size_of_val(&self.columns[..]) > near
     }
 
@@ -285,6 +285,8 @@ impl Packed<f32> {
                     $( ($count, $lines, $x, $h) => {
                         if const { $count <= small::streams::<S>($lines) } {
                             simd.enter(small::Steps::<$count, $lines, $x, $h>(steps));
+                        } else {
+                            debug_assert!(false, "no function for {} streams together", $count);
                         }
                     } )*
                     _ => debug_assert!(false, "no function for a small layer of these sizes"),
