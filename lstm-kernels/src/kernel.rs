@@ -102,9 +102,10 @@ mod gates;
 #[cfg(feature = "alloc")]
 pub(crate) mod group;
 #[cfg(target_arch = "x86_64")]
-pub(crate) mod native;
+mod in_f16;
 #[cfg(feature = "alloc")]
 pub(crate) mod overlap;
+pub(crate) mod product;
 mod run;
 #[cfg(feature = "alloc")]
 pub(crate) mod small;

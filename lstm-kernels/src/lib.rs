@@ -75,8 +75,6 @@ extern crate std;
 
 pub mod activation;
 pub mod cell;
-#[cfg(feature = "alloc")]
-mod dense;
 mod element;
 mod error;
 #[cfg(feature = "safetensors")]
@@ -87,7 +85,6 @@ mod kernel;
 pub mod layout;
 #[cfg(feature = "alloc")]
 pub mod lstm;
-mod product;
 #[cfg(feature = "std")]
 pub mod reference;
 mod simd;

@@ -11,10 +11,10 @@
 
 use core::array::from_mut;
 
+use super::product::{self, Rows, Sums};
 use super::{Activate, Alone, Step, Weights, group_columns};
 use crate::element::Element;
 use crate::layout::{Line, MAX_LINES, packed};
-use crate::product::{self, Rows, Sums};
 use crate::simd::{Op, Simd};
 use crate::state::State;
 

@@ -11,11 +11,11 @@
 
 use core::array::from_mut;
 
+use super::product::{self, Rows, Sums};
 use super::{Alone, Step, Weights, group_columns};
 use crate::element::{Element, adds_in_f16};
 use crate::head::Linear;
 use crate::layout::{Line, packed};
-use crate::product::{self, Rows, Sums};
 use crate::simd::{Op, Section, Simd, Vector};
 use crate::state::State;
 

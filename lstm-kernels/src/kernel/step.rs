@@ -8,7 +8,7 @@ use crate::layout::packed;
 use crate::simd::{Op, Simd};
 use crate::state::State;
 #[cfg(target_arch = "x86_64")]
-use crate::{kernel::native, simd::F16Simd};
+use crate::{kernel::in_f16, simd::F16Simd};
 
 /// A step that the same stream's next one follows, so that it may gain from [`early`].
 pub(crate) struct Alone<T>(pub(crate) T);
@@ -99,7 +99,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) {
         let Weights { bias, columns } = self.weights;
-        native::step::<S, I, H, HP, LAST, T>(simd, bias, E::halves(columns), self.x, self.states);
+        in_f16::step::<S, I, H, HP, LAST, T>(simd, bias, E::halves(columns), self.x, self.states);
     }
 }
 

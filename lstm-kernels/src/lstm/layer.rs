@@ -5,7 +5,7 @@
 //! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, many
 //! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's part
 //! to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to stay in
-//! the L2 cache. This product has tiles of its own ([`product`](crate::product)), as a matrix library's order of sums
+//! the L2 cache. This product has tiles of its own ([`product`](crate::kernel::product)), as a matrix library's order of sums
 //! is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.5 times as long with AVX-512 at 64 rows,
 //! on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
 //!
@@ -22,16 +22,16 @@ use core::ops::RangeInclusive;
 
 use half::{bf16, f16};
 
+use self::dense::Dense;
 use super::config::{Dtype, LstmConfig};
-use crate::dense::Dense;
 use crate::element::{Element, adds_in_f16};
 use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::group::{Group, OfGroup};
+use crate::kernel::product::{Rows, Sums, add};
 use crate::kernel::sums::BLOCK;
 use crate::kernel::{ActivateAll, group_columns};
 use crate::layout::{self, Line};
-use crate::product::{Rows, Sums, add};
 use crate::simd::{Op, Simd, dispatch, prefetch};
 use crate::weights::{LstmWeights, Sizes};
 
@@ -73,6 +73,7 @@ pub(crate) struct Packed<E: Element> {
     small: bool,
 }
 
+mod dense;
 mod overlap;
 mod small;
 

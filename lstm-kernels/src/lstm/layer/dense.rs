@@ -4,8 +4,8 @@
 use alloc::vec::Vec;
 
 use crate::element::Element;
+use crate::kernel::product::{Rows, Sums, add};
 use crate::layout::{Line, packed};
-use crate::product::{Rows, Sums, add};
 use crate::simd::Simd;
 
 /// Packed weights.

@@ -1,7 +1,7 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
-//! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection.
+//! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection, and a large cell for many steps or streams.
 //!
-//! The sums are those of [`kernel`](crate::kernel), in the same order, so they have the same bits. They are made panel
+//! The sums are those of [`sums`](super::sums), in the same order, so they have the same bits. They are made panel
 //! by panel: 64 columns of 4 lines, 16 KiB, which the nearest cache holds, and these for all rows before the next panel
 //! is read. So weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
 //! steps. (With a call for each tile of 4 rows, batches of 32 took 4 to 8 % longer on Zen 4; where the 4 lines are not
@@ -35,9 +35,9 @@
 
 use core::ops::Range;
 
-use crate::element::{Element, adds_in_f16};
 #[cfg(target_arch = "x86_64")]
-use crate::kernel::native;
+use super::in_f16;
+use crate::element::{Element, adds_in_f16};
 use crate::kernel::sums::{self, BLOCK, Part, block, chains, join};
 use crate::layout::Line;
 #[cfg(target_arch = "x86_64")]
@@ -285,15 +285,15 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
             let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
             for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(panel.rows(row)).zip(&mut inputs) {
                 let pairs = &mut pairs[..row.len()];
-                native::twice(simd, row, pairs);
+                in_f16::twice(simd, row, pairs);
                 *inputs = pairs;
             }
             for line in (0..panel.lines).step_by(N) {
                 let Panel { columns, stride: lines, first, start, .. } = panel;
-                let part = native::Part { columns: E::halves(columns), stride: lines, first: first + line, inputs };
+                let part = in_f16::Part { columns: E::halves(columns), stride: lines, first: first + line, inputs };
                 let (start, sums) = (start.map(|start| &start[line..]), &mut sums[row * stride + line..]);
                 let mut z: [[S::Row; N]; T] = load(simd, start, sums, stride);
-                native::add(simd, &mut z, part);
+                in_f16::add(simd, &mut z, part);
                 store(simd, &z, sums, stride);
             }
         }
