@@ -1,7 +1,7 @@
 //! Packed columns times rows of inputs, added to rows of sums, with sizes known at run time: what a layer of
 //! [`Lstm`](crate::lstm::Lstm) does for x, for h and for its projection, and a large cell for many steps or streams.
 //!
-//! The sums are those of [`sums`](super::sums), in the same order, so they have the same bits. They are made panel
+//! The sums are those of [`sums`], in the same order, so they have the same bits. They are made panel
 //! by panel: 64 columns of 4 lines, 16 KiB, which the nearest cache holds, and these for all rows before the next panel
 //! is read. So weights that lie in the L2 cache or beyond it are read once for a whole batch, or for a chunk of time
 //! steps. (With a call for each tile of 4 rows, batches of 32 took 4 to 8 % longer on Zen 4; where the 4 lines are not
