@@ -61,8 +61,13 @@ type Packed = (Lines, Vec<u8>, Option<Lines>);
 fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
     let bytes = fs::read(path).map_err(|error| format!("cannot read this file of the crate's root folder: {error}"))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| format!("not a whole safetensors file: {error}"))?;
-    let (bias, columns) = pack_lstm(cell, weights.layer, &Module { file: &file, path: &weights.prefix })?;
-    let head = Module { file: &file, path: &weights.head };
+    let lstm = Module { file: &file, path: &weights.prefix, named: "`prefix` names the LSTM's module" };
+    let (bias, columns) = pack_lstm(cell, weights.layer, &lstm)?;
+    let head = Module {
+        file: &file,
+        path: &weights.head,
+        named: "`head = \"...\"` names the linear layer's module, by default `linear`",
+    };
     let head = cell.out.map(|out| pack_head(cell.hidden, out, &head)).transpose()?;
     Ok((bias, columns, head))
 }
@@ -201,6 +206,8 @@ impl Lstm {
 struct Module<'a, 'f> {
     file: &'a SafeTensors<'f>,
     path: &'a str,
+    /// Which key of the macro holds `path`, for people.
+    named: &'static str,
 }
 
 impl Module<'_, '_> {
@@ -246,10 +253,8 @@ impl Module<'_, '_> {
         // A tensor at the root stands for itself.
         let modules = self.file.names().into_iter().map(|key| key.rsplit_once('.').map_or(key, |(module, _)| module));
         let found = listed(&Vec::from_iter(BTreeSet::from_iter(modules)));
-        if self.path.is_empty() {
-            return format!("no tensor is at the file's root (`prefix` names a module), the file has {found}");
-        }
-        format!("there is no such module, the file has {found}")
+        let none = if self.path.is_empty() { "no tensor is at the file's root" } else { "there is no such module" };
+        format!("{none} ({}), the file has {found}", self.named)
     }
 
     fn view(&self, name: &str) -> Result<TensorView<'_>> {
@@ -333,7 +338,7 @@ mod tests {
         let file = SafeTensors::deserialize(&bytes).expect("a file");
         let written = syn::parse_str(&format!("krate; in=1, hidden=2, weights=\"file\", {options}"));
         let cell = validate(written.expect("the grammar")).unwrap_or_else(|error| panic!("{error}"));
-        pack_lstm(&cell, None, &Module { file: &file, path: "" }).err()
+        pack_lstm(&cell, None, &Module { file: &file, path: "", named: "" }).err()
     }
 
     #[test]

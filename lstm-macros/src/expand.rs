@@ -48,7 +48,6 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     quote! {
         #(#attributes)*
         #[doc = #about]
-        #[derive(#library::__private::Clone)]
         #[allow(dead_code)]
         #visibility struct #name {
             inner: #inner,
@@ -138,6 +137,18 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             #(#outputs)*
         }
 
+        // Not by `derive`, which would put the struct off until after the alias: of a name that is given twice, the
+        // compiler would first report the alias, which nobody wrote.
+        #(#cfg)*
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #library::__private::Clone for #name {
+            #[inline]
+            fn clone(&self) -> Self {
+                Self { inner: #library::__private::Clone::clone(&self.inner) }
+            }
+        }
+
         #(#cfg)*
         #[automatically_derived]
         #[allow(deprecated)]
@@ -191,7 +202,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             type State = #state;
 
             fn zero_state() -> #state {
-                Self::zero_state()
+                #state::zero()
             }
             #[inline]
             fn output(state: &#state) -> &[#float; #hidden] {

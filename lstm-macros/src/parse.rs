@@ -1,10 +1,9 @@
 //! The grammar: `$crate; [attributes] [visibility struct Name,] key = value, ...`.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
-use syn::{Attribute, Ident, Lit, Token, Visibility};
+use syn::{Attribute, Error, Ident, Token, Visibility};
 
 /// What was written, not yet checked.
 pub(crate) struct Input {
@@ -21,29 +20,17 @@ pub(crate) struct Input {
 /// `key = value`.
 pub(crate) struct Setting {
     pub(crate) key: Ident,
-    pub(crate) value: Value,
-}
-
-/// A literal (`20`, `true`, `"file"`) or a name (`f32`).
-pub(crate) enum Value {
-    Lit(Lit),
-    Name(Ident),
-}
-
-impl Value {
-    pub(crate) fn span(&self) -> Span {
-        match self {
-            Self::Lit(lit) => lit.span(),
-            Self::Name(name) => name.span(),
-        }
-    }
+    /// The `=`; without, `value` is what stands in its place.
+    pub(crate) equals: Option<Token![=]>,
+    /// All up to the next comma: what is no value of this key is wrong as a whole.
+    pub(crate) value: TokenStream,
 }
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let mut library = TokenStream::new();
         while !input.peek(Token![;]) {
-            library.extend([input.parse::<proc_macro2::TokenTree>()?]);
+            library.extend([input.parse::<TokenTree>()?]);
         }
         input.parse::<Token![;]>()?;
 
@@ -52,22 +39,60 @@ impl Parse for Input {
         let mut name = None;
         let has_head = !attributes.is_empty() || !matches!(visibility, Visibility::Inherited);
         if has_head || input.peek(Token![struct]) {
-            input.parse::<Token![struct]>()?;
-            name = Some(input.parse()?);
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
+            if input.parse::<Option<Token![struct]>>()?.is_none() {
+                let late = if input.peek(Token![#]) { " (attributes come before `pub`)" } else { "" };
+                return Err(expected(input, &format!("`struct`{late}")));
             }
+            if !input.peek(Ident) {
+                return Err(expected(input, "the cell's name after `struct`"));
+            }
+            name = Some(input.parse()?);
+            comma(input, "after the cell's name (which takes no path, generics, bounds or body)")?;
         }
-        let options = Punctuated::<Setting, Token![,]>::parse_terminated(input)?.into_iter().collect();
+        let mut options = Vec::new();
+        while !input.is_empty() {
+            options.push(input.parse()?);
+            comma(input, "before the next key")?;
+        }
         Ok(Self { library, attributes, visibility, name, options, end: Span::call_site() })
     }
 }
 
 impl Parse for Setting {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(Ident::peek_any) {
+            return Err(expected(input, "a key such as `in = 1`"));
+        }
         let key = input.call(Ident::parse_any)?;
-        input.parse::<Token![=]>()?;
-        let value = if input.peek(Lit) { Value::Lit(input.parse()?) } else { Value::Name(input.parse()?) };
-        Ok(Self { key, value })
+        let equals = if input.peek(Token![==]) || input.peek(Token![=>]) { None } else { input.parse()? };
+        let mut value = TokenStream::new();
+        while !(input.is_empty() || input.peek(Token![,]) || input.peek(Token![;])) {
+            match input.parse()? {
+                // A fragment of the user's `macro_rules`: its tokens have the spans to report.
+                TokenTree::Group(group) if group.delimiter() == Delimiter::None => value.extend(group.stream()),
+                token => value.extend([token]),
+            }
+            // The comma before the next key was forgotten.
+            if input.peek(Ident::peek_any) && input.peek2(Token![=]) {
+                break;
+            }
+        }
+        Ok(Self { key, equals, value })
+    }
+}
+
+/// A comma, or the end.
+fn comma(input: ParseStream<'_>, place: &str) -> syn::Result<()> {
+    if input.is_empty() || input.parse::<Option<Token![,]>>()?.is_some() {
+        return Ok(());
+    }
+    Err(expected(input, &format!("`,` {place}")))
+}
+
+/// An error at the next token.
+fn expected(input: ParseStream<'_>, what: &str) -> Error {
+    match input.cursor().token_tree() {
+        Some((found, _)) => Error::new(found.span(), format!("expected {what}, found `{found}`")),
+        None => input.error(format!("expected {what}")),
     }
 }

@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, Error, Ident, Lit, LitStr, Result, Visibility};
+use syn::parse::Parse;
+use syn::{Attribute, Error, Ident, Lit, LitBool, LitInt, LitStr, Result, Visibility};
 
-use crate::parse::{Input, Setting, Value};
+use crate::parse::{Input, Setting};
 
 /// Inputs, units, outputs: 4 * 4096 * 8192 weights are half a GiB, more than any struct should hold.
 const SIZES: RangeInclusive<usize> = 1..=4096;
@@ -65,23 +66,26 @@ pub(crate) fn validate(written: Input) -> Result<Cell> {
     let (mut input, mut hidden, mut bias, mut dtype) = (None, None, None, None);
     let (mut out, mut file, mut prefix, mut layer, mut head) = (None, None, None, None, None);
     for setting in &written.options {
-        let Setting { key, value } = setting;
+        let key = &setting.key;
         match key.to_string().as_str() {
-            "in" => once(&mut input, key, whole(key, value, SIZES)?)?,
-            "hidden" => once(&mut hidden, key, whole(key, value, SIZES)?)?,
-            "out" => once(&mut out, key, whole(key, value, SIZES)?)?,
-            "bias" => once(&mut bias, key, boolean(value)?)?,
-            "dtype" => once(&mut dtype, key, element(value)?)?,
-            "weights" if cfg!(feature = "bake") => once(&mut file, key, text(key, value)?)?,
+            "in" => once(&mut input, key, whole(setting, SIZES)?)?,
+            "hidden" => once(&mut hidden, key, whole(setting, SIZES)?)?,
+            "out" => once(&mut out, key, whole(setting, SIZES)?)?,
+            "bias" => once(&mut bias, key, literal::<LitBool>(setting, "`true` or `false`")?.value)?,
+            "dtype" => once(&mut dtype, key, element(setting)?)?,
+            "weights" if cfg!(feature = "bake") => once(&mut file, key, file_name(setting)?)?,
             "weights" => {
                 let message = "`weights` needs the feature `bake` of lstm-kernels: \
                     write `lstm-kernels = { version = \"...\", features = [\"bake\"] }` in Cargo.toml";
                 return Err(Error::new(key.span(), message));
             }
-            "prefix" => once(&mut prefix, key, (key.span(), text(key, value)?.value()))?,
-            "layer" => once(&mut layer, key, (key.span(), whole(key, value, LAYERS)?))?,
-            "head" => once(&mut head, key, (key.span(), text(key, value)?.value()))?,
-            other => return Err(Error::new(key.span(), unknown_key(other))),
+            "prefix" => once(&mut prefix, key, (key.span(), literal::<LitStr>(setting, "a string")?.value()))?,
+            "layer" => once(&mut layer, key, (key.span(), whole(setting, LAYERS)?))?,
+            "head" => once(&mut head, key, (key.span(), literal::<LitStr>(setting, "a string")?.value()))?,
+            other => {
+                let is_name = written.name.is_none() && setting.equals.is_none();
+                return Err(Error::new(key.span(), unknown_key(other, is_name)));
+            }
         }
     }
     if let (Some((span, _)), None) = (&head, out) {
@@ -124,48 +128,80 @@ fn once<T>(place: &mut Option<T>, key: &Ident, value: T) -> Result<()> {
     }
 }
 
-fn whole(key: &Ident, value: &Value, range: RangeInclusive<usize>) -> Result<usize> {
-    let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
-    let Value::Lit(Lit::Int(number)) = value else {
-        return Err(Error::new(value.span(), format!("{expected} for `{key}`")));
+fn whole(setting: &Setting, range: RangeInclusive<usize>) -> Result<usize> {
+    let expected = format!("a whole number from {} to {}", range.start(), range.end());
+    let number: LitInt = literal(setting, &expected)?;
+    let without = match number.suffix() {
+        "" => String::new(),
+        suffix => format!(" without the suffix `{suffix}`"),
     };
-    match number.base10_parse::<usize>() {
-        Ok(value) if range.contains(&value) && number.suffix().is_empty() => Ok(value),
-        _ => Err(Error::new(number.span(), format!("`{key}` is {number}, {expected}"))),
+    match number.base10_parse() {
+        Ok(value) if range.contains(&value) && without.is_empty() => Ok(value),
+        _ => {
+            let message = format!("`{}` is {number}, expected {expected}{without}", setting.key);
+            Err(Error::new_spanned(&setting.value, message))
+        }
     }
 }
 
-fn boolean(value: &Value) -> Result<bool> {
-    match value {
-        Value::Lit(Lit::Bool(bias)) => Ok(bias.value),
-        _ => Err(Error::new(value.span(), "expected `true` or `false` for `bias`")),
+fn file_name(setting: &Setting) -> Result<LitStr> {
+    let name: LitStr = literal(setting, "a string")?;
+    match name.value().is_empty() {
+        false => Ok(name),
+        true => Err(Error::new(name.span(), "`weights` is empty, expected the path of a file")),
     }
 }
 
-fn text(key: &Ident, value: &Value) -> Result<LitStr> {
-    match value {
-        Value::Lit(Lit::Str(text)) => Ok(text.clone()),
-        _ => Err(Error::new(value.span(), format!("expected a string for `{key}`"))),
-    }
-}
-
-fn element(value: &Value) -> Result<Element> {
+fn element(setting: &Setting) -> Result<Element> {
+    let name: Option<Ident> = read(setting);
     let known = [Element::F32, Element::F16, Element::Bf16];
-    let found = known.into_iter().find(|dtype| matches!(value, Value::Name(name) if name == dtype.name()));
-    found.ok_or_else(|| Error::new(value.span(), "expected `f32`, `f16` or `bf16` for `dtype`"))
+    let found = known.into_iter().find(|dtype| name.as_ref().is_some_and(|name| name == dtype.name()));
+    found.ok_or_else(|| wrong(setting, "`f32`, `f16` or `bf16`", ""))
 }
 
-fn unknown_key(key: &str) -> String {
-    let meant = match key {
-        "input" | "input_size" | "inputs" => Some("in"),
-        "hidden_size" | "units" => Some("hidden"),
-        "out_features" | "output" | "outputs" => Some("out"),
-        _ => None,
-    };
-    match meant {
-        Some(meant) => format!("unknown key `{key}`, did you mean `{meant}`? The keys are {KEYS}"),
-        None => format!("unknown key `{key}`, the keys are {KEYS}"),
+fn literal<T: Parse>(setting: &Setting, expected: &str) -> Result<T> {
+    read(setting).ok_or_else(|| {
+        let hint = match read::<Lit>(setting) {
+            Some(_) => "",
+            None => " (write a literal: a macro cannot see the value of a name or an expression)",
+        };
+        wrong(setting, expected, hint)
+    })
+}
+
+/// What follows the `=`, if it is a `T` and nothing else.
+fn read<T: Parse>(setting: &Setting) -> Option<T> {
+    setting.equals.and_then(|_| syn::parse2(setting.value.clone()).ok())
+}
+
+/// A setting without `=`, without a value, or with one that the key does not take.
+fn wrong(Setting { key, equals, value }: &Setting, expected: &str, hint: &str) -> Error {
+    if value.is_empty() {
+        return Error::new(key.span(), format!("`{key}` has no value, expected `{key} =` and {expected}"));
     }
+    let message = match equals {
+        None => format!("expected `=` and {expected} after `{key}`, found `{value}`"),
+        Some(_) => format!("expected {expected} for `{key}`, found `{value}`{hint}"),
+    };
+    Error::new_spanned(value, message)
+}
+
+/// `is_name`: it stands where the name of the struct could.
+fn unknown_key(key: &str, is_name: bool) -> String {
+    let hint = match key.to_lowercase().as_str() {
+        "input" | "input_size" | "inputs" => "did you mean `in`?",
+        "hidden_size" | "units" => "did you mean `hidden`?",
+        "out_features" | "output" | "outputs" => "did you mean `out`?",
+        "file" | "weight" => "did you mean `weights`?",
+        "linear" => "did you mean `head`?",
+        "layers" | "num_layers" => "a cell is one layer: stack cells with `Layer`.",
+        "isa" => "an instruction set is chosen by `with_isa` or `baked_with_isa`.",
+        "enum" | "name" | "pub" | "struct" => "the cell's name comes first: `struct Amp, in = 1, hidden = 16`.",
+        known if KEYS.contains(&format!("`{known}`")) => &format!("did you mean `{known}`?"),
+        _ if is_name => &format!("write `struct {key}` to name the cell."),
+        _ => return format!("unknown key `{key}`, the keys are {KEYS}"),
+    };
+    format!("unknown key `{key}`, {hint} The keys are {KEYS}")
 }
 
 #[cfg(test)]
@@ -225,7 +261,7 @@ mod tests {
             ("in=10", "missing key `hidden`"),
             ("in=0, hidden=20", "`in` is 0, expected a whole number from 1 to 4096"),
             ("in=10, hidden=4097", "`hidden` is 4097"),
-            ("in=10, hidden=20u8", "`hidden` is 20u8"),
+            ("in=10, hidden=20u8", "`hidden` is 20u8, expected a whole number from 1 to 4096 without the suffix `u8`"),
             ("in=10, hidden=99999999999999999999999", "`hidden` is 9999"),
             ("in=10, hidden=2.5", "expected a whole number"),
             ("in=10, hidden=20, in=10", "duplicate key `in`"),
@@ -239,16 +275,35 @@ mod tests {
             ("in=10, hidden=20, prefix=\"rec\"", "`prefix` names tensors of a file: it needs `weights ="),
             ("in=10, hidden=20, layer=1", "`layer` names tensors of a file: it needs `weights ="),
             ("in=10, hidden=20, layer=4096", "`layer` is 4096, expected a whole number from 0 to 4095"),
-            ("in=10, hidden=20, layer=l1", "expected a whole number from 0 to 4095 for `layer`"),
+            (
+                "in=10, hidden=20, layer=l1",
+                "expected a whole number from 0 to 4095 for `layer`, found `l1` (write a literal",
+            ),
             ("in=10, hidden=20, out=1, head=\"lin\"", "`head` names tensors of a file: it needs `weights ="),
             ("in=10, hidden=20, head=\"lin\"", "it needs `out ="),
             ("in=10, hidden=20, prefix=rec", "expected a string for `prefix`"),
             #[cfg(feature = "bake")]
-            ("in=10, hidden=20, weights=amp", "expected a string for `weights`"),
+            ("in=10, hidden=20, weights=amp", "expected a string for `weights`, found `amp` (write a literal"),
+            #[cfg(feature = "bake")]
+            ("in=10, hidden=20, weights=\"\"", "`weights` is empty"),
             #[cfg(not(feature = "bake"))]
             ("in=10, hidden=20, weights=\"amp.safetensors\"", "`weights` needs the feature `bake` of lstm-kernels"),
-            ("in 10", "expected `=`"),
-            ("pub Amp, in=10, hidden=20", "expected `struct`"),
+            ("in 10", "expected `=` and a whole number from 1 to 4096 after `in`, found `10`"),
+            ("in=10, hidden==20", "expected `=` and a whole number from 1 to 4096 after `hidden`, found `=="),
+            ("in=10, hidden=max(4, 5)", "expected a whole number from 1 to 4096 for `hidden`, found `max"),
+            ("in=10, hidden=20, bias", "`bias` has no value, expected `bias =` and `true` or `false`"),
+            ("in=10 hidden=20", "expected `,` before the next key, found `hidden`"),
+            ("in=10; hidden=20", "expected `,` before the next key, found `;`"),
+            ("in=10, 20", "expected a key such as `in = 1`, found `20`"),
+            ("in=10, Hidden=20", "did you mean `hidden`?"),
+            ("in=hidden=20", "expected a whole number from 1 to 4096 for `in`, found `hidden = 20`"),
+            ("Amp, in=10, hidden=20", "write `struct Amp`"),
+            ("Amp in=10, hidden=20", "write `struct Amp`"),
+            ("struct Amp, bar, in=10, hidden=20", "unknown key `bar`, the keys are"),
+            ("pub Amp, in=10, hidden=20", "expected `struct`, found `Amp`"),
+            ("pub #[doc(hidden)] struct Amp, in=10, hidden=20", "attributes come before `pub`"),
+            ("struct, in=10, hidden=20", "expected the cell's name after `struct`, found `,`"),
+            ("struct Amp<T>, in=10, hidden=20", "expected `,` after the cell's name"),
         ] {
             let message = cell(tokens).err().unwrap_or_else(|| panic!("{tokens}: accepted")).to_string();
             assert!(message.contains(expected), "{tokens}: {message}");

@@ -1,0 +1,5 @@
+use lstm_kernels::lstm_cell;
+
+lstm_cell!(in=10; hidden=20);
+
+fn main() {}
