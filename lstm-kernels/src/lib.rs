@@ -115,7 +115,6 @@ macro_rules! lstm_cell {
 /// What the code that [`lstm_cell!`] emits needs. Not for users, may change at any time.
 #[doc(hidden)]
 pub mod __private {
-    pub use core::clone::Clone;
     pub use core::primitive::f32;
     pub use half::{bf16, f16};
     pub use lstm_macros::lstm_cell_impl;

@@ -11,6 +11,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use syn::Error;
 
+use crate::key::{Key, Kind};
 use crate::layout::{
     self, Form, GATES, head_lines, lines, place, place_in_head, place_of_bias, place_of_head_bias, scale, tensor_lines,
 };
@@ -149,16 +150,11 @@ struct Lstm {
 }
 
 impl Lstm {
-    const NAMES: [&str; 4] = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
-
     fn read(cell: &Cell, layer: Option<usize>, module: &Module<'_, '_>) -> Result<Self> {
         // `weight_ih` in an LSTMCell, `weight_ih_l0` in an LSTM.
-        let suffix = match layer {
-            Some(layer) => format!("_l{layer}"),
-            None if module.has("weight_ih_l0") => "_l0".to_owned(),
-            None => String::new(),
-        };
-        let names = Self::NAMES.map(|name| format!("{name}{suffix}"));
+        let named = layer.or_else(|| module.has("weight_ih_l0").then_some(0));
+        let names = [Kind::WeightIh, Kind::WeightHh, Kind::BiasIh, Kind::BiasHh]
+            .map(|kind| Key { layer: named, reverse: false, kind }.name(""));
         let [weight_ih, weight_hh, bias_ih, bias_hh] = names.each_ref().map(String::as_str);
         let has_bias = module.has(bias_ih) || module.has(bias_hh);
         let biases = [bias_ih, bias_hh].map(|name| module.key(name)).join("` and `");
@@ -170,7 +166,8 @@ impl Lstm {
             return Err(format!("no bias was found, expected `{biases}` ({hint})"));
         }
         let expected = if cell.bias { &names[..] } else { &names[..2] };
-        let other_layer = |name: &str| layer.is_some() && Self::is_of_a_layer(name);
+        let plain = |key: Key| key.layer.is_some() && !key.reverse && key.kind != Kind::WeightHr;
+        let other_layer = |name: &str| layer.is_some() && Key::parse(name).is_some_and(plain);
         let rule = "a cell is one layer (name it by `layer = <number>` if there are more), one way, without projection";
         module.expect(expected, other_layer, rule)?;
 
@@ -193,12 +190,6 @@ impl Lstm {
                 false => None,
             },
         })
-    }
-
-    /// `weight_ih_l0`, `bias_hh_l1` and so on, forwards.
-    fn is_of_a_layer(name: &str) -> bool {
-        let layer = Self::NAMES.iter().find_map(|kind| name.strip_prefix(kind)?.strip_prefix("_l"));
-        layer.is_some_and(|layer| !layer.is_empty() && layer.bytes().all(|digit| digit.is_ascii_digit()))
     }
 }
 

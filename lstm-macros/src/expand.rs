@@ -120,7 +120,8 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             }
 
             /// A whole sequence of one stream: the same bits as a `step` for each x, whose h goes to `out`. No
-            /// allocation, no lock, no system call, no panic.
+            /// allocation, no lock, no system call, no panic; where x's weights are read once for some steps, 70 KiB of
+            /// stack.
             ///
             /// # Errors
             /// `LengthMismatch` if there are not as many inputs as outputs; the state has not changed then.
@@ -142,10 +143,10 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
         #(#cfg)*
         #[automatically_derived]
         #[allow(deprecated)]
-        impl #library::__private::Clone for #name {
+        impl ::core::clone::Clone for #name {
             #[inline]
             fn clone(&self) -> Self {
-                Self { inner: #library::__private::Clone::clone(&self.inner) }
+                Self { inner: ::core::clone::Clone::clone(&self.inner) }
             }
         }
 
@@ -232,7 +233,7 @@ fn baked_methods(file: &str, cell: &TokenStream, isa: &TokenStream, error: &Toke
         #[doc = #about]
         ///
         /// In a `static` it takes no work at start-up and no copy. It runs on the fastest instruction set that the
-        /// CPU has, looked up at each call (one cached load), whatever `LSTM_KERNELS_ISA` says.
+        /// CPU has, looked up at each call (a cached load for each set asked for), whatever `LSTM_KERNELS_ISA` says.
         pub const fn baked() -> Self {
             const { Self { inner: #cell } }
         }

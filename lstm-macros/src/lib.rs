@@ -6,10 +6,15 @@
 //! `lstm-kernels`.
 
 #[cfg(feature = "bake")]
+extern crate alloc;
+
+#[cfg(feature = "bake")]
 mod bake;
 mod expand;
-// A link to `lstm-kernels/src/layout.rs` (`cargo package` copies what it points to), so that the layout is written
-// once. What only the kernels ask of it is unused here.
+// Links to `lstm-kernels/src/state_dict/key.rs` and `lstm-kernels/src/layout.rs` (`cargo package` copies what they point
+// to), so that the names and the layout are written once. What only the library asks of the layout is unused here.
+#[cfg(feature = "bake")]
+mod key;
 #[cfg(feature = "bake")]
 #[allow(dead_code)]
 mod layout;

@@ -1,0 +1,1 @@
+../../lstm-kernels/src/state_dict/key.rs
