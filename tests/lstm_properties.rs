@@ -104,10 +104,13 @@ fn sizes_on_both_sides_of_every_boundary_agree_with_the_oracle() {
     }
 }
 
-/// Small layers of 5 to 12 lines that are larger than the nearest caches, and some that are just not.
+/// Small layers of 5 to 12 lines that are larger than the nearest caches, some that are just not, and some of every
+/// number of lines with more inputs than one block.
 #[test]
-fn small_layers_that_no_near_cache_holds_agree_with_the_oracle() {
-    let sizes = [(64, 20), (63, 23), (64, 27), (64, 32), (36, 36), (33, 39), (30, 44), (48, 48), (9, 45), (7, 48)];
+fn small_layers_that_do_x_ahead_agree_with_the_oracle() {
+    let large = [(64, 20), (63, 23), (64, 27), (64, 32), (36, 36), (33, 39), (30, 44), (48, 48), (9, 45), (7, 48)];
+    let wide = [(65, 2), (70, 4), (80, 8), (129, 11), (66, 16), (67, 18), (96, 24), (75, 26), (80, 32), (130, 47)];
+    let sizes = [large, wide].concat();
     for (n, (input, hidden)) in sizes.into_iter().enumerate() {
         for (m, dtype) in DTYPES.into_iter().enumerate() {
             let config = LstmConfig::new(input, hidden).bidirectional(n % 2 == 0).dtype(dtype);

@@ -29,7 +29,6 @@ use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::group::{Group, OfGroup};
 use crate::kernel::product::{Rows, Sums, add};
-use crate::kernel::sums::BLOCK;
 use crate::kernel::{ActivateAll, group_columns};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Simd, dispatch, prefetch};
@@ -164,8 +163,7 @@ impl<E: Element> Packed<E> {
         weights.pack::<E>(sizes, &mut bias, &mut columns);
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
-        let plain = groups == 1 && projection.is_none() && sizes.input <= BLOCK;
-        let small = plain && !matches!(token, Token::Scalar(_));
+        let small = groups == 1 && projection.is_none() && !matches!(token, Token::Scalar(_));
         let packed = Self { sizes, bias, columns, x_by_chain: Vec::new(), x_lines, groups, projection, small };
         Ok(packed.ready_to_overlap(token))
     }

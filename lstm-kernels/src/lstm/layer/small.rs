@@ -1,12 +1,12 @@
-//! Small layers: of one group of lines, without projection, of up to 64 inputs, not on the scalar kernels.
+//! Small layers: of one group of lines, without projection, not on the scalar kernels.
 //!
 //! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take
 //! turns, each time step of all before the next, so that none waits for its own h ([`kernel::small`](small) has the
 //! figures). A single step of one stream goes straight to it ([`Layer::step`]): what a pass prepares for more takes
 //! longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
 //!
-//! So every step of every stream reads all weights. Where the nearest cache does not hold them, one stream does x's part
-//! of some time steps at once ([`Packed::gains_from_x_ahead`]), and several go the way of large layers, which read h's
+//! So every step of every stream reads all weights. Where the nearest cache does not hold them, or x is more than one
+//! block of columns, one stream does x's part of some time steps at once ([`Packed::gains_from_x_ahead`]), and several go the way of large layers, which read h's
 //! weights, too, once for all ([`Packed::is_near`]). On Zen 4, whose cache has 32 KiB, with AVX-512 and AVX2: one stream
 //! of (40, 40) takes 0.70 and 0.80 of the time that it took before, of (64, 32) 0.59 and 0.65, 32 of (40, 40) 0.66 and
 //! 0.62. Where the cache holds all it would be up to 1.3 times as long ((1, 16), 8 streams).
@@ -22,7 +22,7 @@ use super::{Layer, On, Packed, Pass};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::small::{self, MOST_TURNS, Recurrence};
-use crate::kernel::sums::chains;
+use crate::kernel::sums::{BLOCK, chains};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Scalar, Simd, Vector, dispatch};
 use crate::weights::Sizes;
@@ -36,7 +36,7 @@ const AHEAD: usize = 32;
 impl Layer {
     /// Whether [`step`](Self::step) can be used.
     pub(crate) fn is_small(&self) -> bool {
-        matches!(self, Self::F32(layer) if layer.small)
+        matches!(self, Self::F32(layer) if layer.small && layer.sizes.input <= BLOCK)
     }
 
     /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding;
@@ -143,14 +143,14 @@ impl On<'_, f32> {
                 backwards: !(pass.turn + left).is_multiple_of(2),
             };
             macro_rules! enter {
-                ($($lines:literal)*) => { match lines {
-                    $( $lines => if const { small::streams::<S>($lines) > 0 } {
-                        simd.enter(small::Steps::<1, $lines, 0, 2>(steps));
+                ($($lines:literal $h:literal,)*) => { match (lines, chains(hidden, lines)) {
+                    $( ($lines, $h) => if const { small::streams::<S>($lines) > 0 } {
+                        simd.enter(small::Steps::<1, $lines, 0, $h>(steps));
                     }, )*
                     _ => debug_assert!(false, "no function for a small layer of these sizes"),
                 } };
             }
-            enter!(5 6 7 8 9 10 11 12);
+            enter!(1 1, 1 4, 2 4, 3 4, 4 2, 5 2, 6 2, 7 2, 8 2, 9 2, 10 2, 11 2, 12 2,);
             left -= len;
         }
     }
@@ -265,14 +265,14 @@ impl Packed<f32> {
         let Sizes { input, hidden, .. } = self.sizes;
         let stream = (2 * layout::padded(hidden) + input + hidden) * size_of::<f32>();
         let all = size_of_val(&self.columns[..]) + usize::min(batch, MOST_TURNS) * stream;
-        self.small && (batch == 1 || all <= NEAR)
+        self.small && (batch == 1 || all <= NEAR && input <= BLOCK)
     }
 
-    /// Whether x's part of some steps of one stream should be done at once. (With few registers it pays sooner: (32, 32)
+    /// Whether x's part of some steps of one stream should be done at once: it must, of more than a block of inputs. (With few registers it pays sooner: (32, 32)
     /// takes 0.88 of the time with AVX2, (10, 40) 1.03.)
     fn gains_from_x_ahead<S: Simd>(&self) -> bool {
         let near = if const { S::MANY_REGISTERS } { NEAR } else { 24 << 10 };
-        self.sizes.input >= 8 && size_of_val(&self.columns[..]) > near
+        self.sizes.input > BLOCK || self.sizes.input >= 8 && size_of_val(&self.columns[..]) > near
     }
 
     /// Some steps of streams through a small layer, one or four of them `together`.
