@@ -3,8 +3,11 @@
 
 use lstm_kernels::lstm::{Input, Workspace};
 use lstm_kernels::{Dtype, Isa, Lstm, LstmCellDyn, LstmConfig};
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
-use support::{Close, GRID, LstmCase, LstmResult, Model, Random, assert_same_bits, assert_within, cases, isas, steps};
+use proptest::prelude::*;
+use support::{
+    Close, GRID, LstmCase, LstmResult, Model, Random, assert_same, assert_same_bits, assert_within, isas, random_cases,
+    steps,
+};
 
 /// The promise: this close to the oracle.
 const PROMISE: Close = Close::Absolute(1e-6);
@@ -43,15 +46,6 @@ const SIZES: [(usize, usize); 24] = [
 
 const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::Bf16];
 
-fn config(default: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: cases(default),
-        // A failing case is printed, with its seed: that is enough, and leaves no file behind.
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    }
-}
-
 /// Options, time steps, batch, whether there are lengths and states, seed.
 fn any_case() -> impl Strategy<Value = LstmCase> {
     // Some of several groups of lines.
@@ -70,13 +64,6 @@ fn any_case() -> impl Strategy<Value = LstmCase> {
         let (steps, batch, lengths, states, seed) = call;
         LstmCase::random(config, [steps, batch], lengths, states, seed)
     })
-}
-
-#[track_caller]
-fn assert_same(found: &LstmResult, expected: &LstmResult, what: &str) {
-    for (n, name) in ["output", "h_n", "c_n"].iter().enumerate() {
-        assert_same_bits(&found[n], &expected[n], format_args!("{what}: {name}"));
-    }
 }
 
 /// Close to the oracle on the portable kernels; the same bits on every instruction set, and as single sequences.
@@ -305,7 +292,7 @@ fn single_steps_of_one_stream_give_the_bits_of_one_call() {
 }
 
 proptest! {
-    #![proptest_config(config(64))]
+    #![proptest_config(random_cases(64))]
 
     #[test]
     fn any_options_agree_with_the_oracle_and_the_batch_with_its_sequences(case in any_case()) {

@@ -2,9 +2,9 @@
 //! cut up. First each shape once, then random picks.
 
 use lstm_kernels::{Dtype, layout};
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
+use proptest::prelude::*;
 use support::{
-    AnyCell, Close, GRID, MOST_H, Model, Random, Shape, assert_same_bits, assert_within, cases, isas, steps,
+    AnyCell, Close, GRID, MOST_H, Model, Random, Shape, assert_same_bits, assert_within, isas, random_cases, steps,
 };
 
 /// The promise: this close to the oracle. With many inputs to few units, weights U(-1/sqrt(H), 1/sqrt(H)) make sums so
@@ -15,15 +15,6 @@ fn promise(shape: &Shape) -> Close {
 
 /// The promise: for this long.
 const STEPS: usize = 512;
-
-fn config(default: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases: cases(default),
-        // A failing case is printed, with its seed: that is enough, and leaves no file behind.
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    }
-}
 
 #[test]
 fn the_grid_covers_every_residue_and_both_sides_of_every_boundary() {
@@ -71,7 +62,7 @@ fn every_shape_gives_the_same_bits_on_every_instruction_set_and_however_the_work
 }
 
 proptest! {
-    #![proptest_config(config(32))]
+    #![proptest_config(random_cases(32))]
 
     #[test]
     fn any_cell_stays_within_a_millionth_of_the_oracle_for_512_steps(
@@ -83,7 +74,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(128))]
+    #![proptest_config(random_cases(128))]
 
     #[test]
     fn step_and_step_batch_and_run_give_the_same_bits_on_every_instruction_set(

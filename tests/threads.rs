@@ -2,18 +2,11 @@
 
 use lstm_kernels::lstm::{Input, Workspace};
 use lstm_kernels::{Lstm, LstmConfig};
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
-use support::{LstmCase, LstmResult, assert_same_bits, cases, isas};
+use proptest::prelude::*;
+use support::{LstmCase, LstmResult, assert_same, isas, random_cases};
 
 /// More than the pieces of any batch here, one for each direction of each four streams, a few, and two.
 const THREADS: [usize; 4] = [2, 3, 5, 64];
-
-#[track_caller]
-fn assert_same(found: &LstmResult, expected: &LstmResult, what: &str) {
-    for (n, name) in ["output", "h_n", "c_n"].iter().enumerate() {
-        assert_same_bits(&found[n], &expected[n], format_args!("{what}: {name}"));
-    }
-}
 
 fn forward(lstm: &Lstm, case: &LstmCase, workspace: &mut Workspace) -> LstmResult {
     let (config, rows) = (lstm.config(), lstm.config().cells() * case.batch);
@@ -131,11 +124,7 @@ fn a_workspace_made_for_a_batch_serves_a_smaller_one() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: cases(32),
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        ..ProptestConfig::default()
-    })]
+    #![proptest_config(random_cases(32))]
 
     #[test]
     fn any_options_give_the_bits_of_one_thread(

@@ -50,7 +50,7 @@ pub trait Wraps {
 }
 
 /// A cell on the heap, as `new_boxed` of a struct made by [`lstm_cell!`](crate::lstm_cell) returns it: the [`Cell`] that
-/// the struct wraps, with the same methods.
+/// the struct wraps, with the same methods. (It is not a `Box<C>`: a trait that you implement for `C` is not there.)
 ///
 /// ```
 /// use lstm_kernels::{Boxed, LstmWeights, lstm_cell};
@@ -199,6 +199,9 @@ impl<
     /// One time step of each of `xs.len()` independent streams: the same bits as that many [`step`](Self::step)s, in
     /// less time or the same. No allocation, no lock, no system call, no panic. A cell of more than 256 KiB of weights
     /// goes over them once for up to 32 streams, which takes some 60 KiB of stack.
+    ///
+    /// The states lie side by side. Where only some streams have an input, keep theirs in front (`states.swap(a, b)`;
+    /// a [`State`] is `Copy`) and give the slice of them.
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as states; no state has changed then.

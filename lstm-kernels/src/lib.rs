@@ -44,8 +44,9 @@
 //!   [`activation`] gives the errors of sigmoid and tanh.
 //! - **Real time**: `step`, `step_batch` and `run` of a cell never allocate, lock, call the system or panic, and take
 //!   the same time for silence as for noise: |c| below 2^-60 is flushed to zero, as part of the definition. A state or
-//!   input that holds infinity or NaN gives what IEEE 754 says, no panic; a c beyond 1e38 may overflow. (`Lstm` and
-//!   `LstmCellDyn` do not allocate either, once their workspace or stream has room.)
+//!   input that holds infinity or NaN spreads as IEEE 754 has it, without a panic (but sigmoid(-inf) is 2e-9, not 0: an
+//!   infinite c stays behind a closed forget gate); a c beyond 1e38 may overflow. (`Lstm` and `LstmCellDyn` do not
+//!   allocate either, once their workspace or stream has room.)
 //! - **The CPU's modes** are left alone. Rounding must be to nearest. With flush-to-zero and denormals-are-zero on, as
 //!   many audio hosts have them, numbers below 2^-126 (1e-38) count as zero: inputs that have faded so far, or their
 //!   products with weights. Beside larger ones that can turn a tie, and so a last bit; where all inputs fade together

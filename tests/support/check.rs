@@ -2,8 +2,18 @@
 
 use std::fmt::Display;
 
+use crate::LstmResult;
+
 /// The largest |h|: one quotient of products may round to an ULP above 1.
 pub const MOST_H: f32 = 1.0 + f32::EPSILON;
+
+/// [`assert_same_bits`] for each part of what an `Lstm` gives.
+#[track_caller]
+pub fn assert_same(found: &LstmResult, expected: &LstmResult, what: &str) {
+    for (n, name) in ["output", "h_n", "c_n"].iter().enumerate() {
+        assert_same_bits(&found[n], &expected[n], format_args!("{what}: {name}"));
+    }
+}
 
 /// Asserts that two slices hold the same bits. Any NaN equals any NaN: payloads are unspecified.
 #[track_caller]

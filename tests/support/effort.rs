@@ -2,9 +2,22 @@
 
 use std::env;
 
+use proptest::prelude::ProptestConfig;
+use proptest::test_runner::FileFailurePersistence;
+
 /// The number of random cases: `default`, or fewer if the environment asks for it.
 pub fn cases(default: u32) -> u32 {
     wanted().map_or(default, |wanted| wanted.clamp(1, default))
+}
+
+/// A run of [`cases`] of proptest's.
+pub fn random_cases(default: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases: cases(default),
+        // A failing case is printed, with its seed: that is enough, and leaves no file behind.
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..ProptestConfig::default()
+    }
 }
 
 /// The number of time steps: `default`, or a quarter if the environment asks for few cases.

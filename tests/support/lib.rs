@@ -20,8 +20,8 @@ mod model;
 mod random;
 mod tensors;
 
-pub use check::{Close, MOST_H, assert_same_bits, assert_within, text_has};
-pub use effort::{cases, steps};
+pub use check::{Close, MOST_H, assert_same, assert_same_bits, assert_within, text_has};
+pub use effort::{cases, random_cases, steps};
 pub use erased::{AnyCell, AnyStates};
 pub use goldens::{Golden, Goldens};
 pub use grid::{GRID, Shape};
