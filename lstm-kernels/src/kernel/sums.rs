@@ -204,37 +204,45 @@ struct Block<'a, S: Simd, E: Element, const N: usize, const T: usize, const C: u
 impl<S: Simd, E: Element, const N: usize, const T: usize, const C: usize> Section<S> for Block<'_, S, E, N, T, C> {
     #[inline(always)]
     fn run(self, simd: S) {
-        // As many of the chains together as the registers hold.
-        let Self { sum, part } = self;
-        let start = *sum;
-        let zero = [[S::Row::splat(simd, 0.0); N]; T];
-        *sum = if const { C == 1 } {
-            pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
-        } else if const { C == 2 && S::ACCUMULATORS >= 2 * N * T } {
-            pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
-        } else if const { C == 2 } {
-            let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
-            let first = aside::<_, T>(&mut first);
-            let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
-            join(simd, *first, second)
-        } else if const { S::ACCUMULATORS >= 4 * N * T } {
-            pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
-        } else if const { S::ACCUMULATORS >= 2 * N * T } {
-            let mut first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
-            let first = aside::<_, T>(&mut first);
-            let second = pass::<S, E, N, T, 2, C>(simd, 2, zero, &part);
-            join(simd, *first, second)
-        } else {
-            let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
-            let first = aside::<_, T>(&mut first);
-            let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
-            *first = join(simd, *first, second);
-            let first = aside::<_, T>(first);
-            let mut third = pass::<S, E, N, T, 1, C>(simd, 2, zero, &part);
-            let third = aside::<_, T>(&mut third);
-            let fourth = pass::<S, E, N, T, 1, C>(simd, 3, zero, &part);
-            join(simd, *first, join(simd, *third, fourth))
-        };
+        *self.sum = chained::<S, E, N, T, C>(simd, *self.sum, self.part);
+    }
+}
+
+/// As many of the `C` chains together as the registers hold. (In the body of `Block::run`, a step of (256, 256) with AVX2
+/// has 18 % more instructions.)
+#[inline(always)]
+fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
+    simd: S,
+    start: [[S::Row; N]; T],
+    part: Part<'_, E, T>,
+) -> [[S::Row; N]; T] {
+    let zero = [[S::Row::splat(simd, 0.0); N]; T];
+    if const { C == 1 } {
+        pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
+    } else if const { C == 2 && S::ACCUMULATORS >= 2 * N * T } {
+        pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
+    } else if const { C == 2 } {
+        let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+        let first = aside::<_, T>(&mut first);
+        let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
+        join(simd, *first, second)
+    } else if const { S::ACCUMULATORS >= 4 * N * T } {
+        pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
+    } else if const { S::ACCUMULATORS >= 2 * N * T } {
+        let mut first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
+        let first = aside::<_, T>(&mut first);
+        let second = pass::<S, E, N, T, 2, C>(simd, 2, zero, &part);
+        join(simd, *first, second)
+    } else {
+        let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
+        let first = aside::<_, T>(&mut first);
+        let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
+        *first = join(simd, *first, second);
+        let first = aside::<_, T>(first);
+        let mut third = pass::<S, E, N, T, 1, C>(simd, 2, zero, &part);
+        let third = aside::<_, T>(&mut third);
+        let fourth = pass::<S, E, N, T, 1, C>(simd, 3, zero, &part);
+        join(simd, *first, join(simd, *third, fourth))
     }
 }
 
