@@ -106,7 +106,7 @@ mod in_f16;
 #[cfg(feature = "alloc")]
 pub(crate) mod overlap;
 pub(crate) mod product;
-mod run;
+pub(crate) mod run;
 #[cfg(feature = "alloc")]
 pub(crate) mod small;
 mod step;

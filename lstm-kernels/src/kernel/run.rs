@@ -23,8 +23,8 @@ use crate::state::State;
 const LINES: usize = 1024;
 const FEW_LINES: usize = 256;
 
-/// The most time steps that are ahead.
-const STEPS: usize = 32;
+/// The most time steps whose x is done ahead.
+pub(crate) const AHEAD: usize = 32;
 
 /// What each step of a sequence leaves behind.
 pub(crate) trait Output<const H: usize>: Copy {
@@ -118,13 +118,21 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     }
 }
 
-/// Whether x's part is done ahead: in a layer of several groups, or of one that an L1 cache does not hold whole. (With
-/// few registers, and in half precision, it pays sooner: (32, 32) with AVX2 11 % faster, with AVX-512 1 % slower.)
+/// Whether x's part is done ahead: in a layer of several groups, or of one if that [`pays`].
 const fn x_ahead<S: Simd, E: Element>(lines: usize, before_last: usize, inputs: usize, hidden: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * (packed(E::FORM, inputs) + packed(E::FORM, hidden));
-    let near = if S::MANY_REGISTERS && E::IS_F32 { 32 << 10 } else { 24 << 10 };
-    let large = before_last > 0 || bytes > near;
-    !S::PORTABLE && !adds_in_f16::<S, E>() && large && lines <= LINES / 2 && inputs >= 8
+    let pays = if before_last > 0 { inputs >= INPUTS } else { pays::<S, E>(bytes, inputs) };
+    !S::PORTABLE && !adds_in_f16::<S, E>() && pays && lines <= LINES / 2
+}
+
+/// The fewest inputs that are worth it.
+const INPUTS: usize = 8;
+
+/// Whether a layer of one group gains from x's part being done ahead: if an L1 cache does not hold its weights whole.
+/// (With few registers, and in half precision, it pays sooner. On Zen 4 with AVX2 (32, 32) takes 0.88 of the time, (10,
+/// 40) 1.03; with AVX-512 (32, 32) would take 1.01.)
+pub(crate) const fn pays<S: Simd, E: Element>(bytes: usize, inputs: usize) -> bool {
+    inputs >= INPUTS && bytes > if S::MANY_REGISTERS && E::IS_F32 { 32 << 10 } else { 24 << 10 }
 }
 
 /// [`XAhead`] with `N` lines, which only this function has on the stack.
@@ -156,7 +164,7 @@ where
         let (lines, all) = (bias.len(), const { [packed(E::FORM, I), packed(E::FORM, H)] });
         let last = const { (HP / 4 - LAST) / E::FORM.group };
         let (_, w_hh) = columns.split_at(all[0] * lines);
-        let steps = usize::min(z.len() / lines, STEPS);
+        let steps = usize::min(z.len() / lines, AHEAD);
         for (seq, out) in seq.chunks(steps).zip(out.chunks_mut(steps)) {
             let x = Rows { data: seq.as_flattened(), stride: I, len: I };
             for n in 0..=last {

@@ -16,7 +16,7 @@
 //!
 //! To let groups of four streams take turns gains nothing more. Two loops, over time steps and in each over streams,
 //! made single steps of one stream 2 to 8 ns slower: there is one over both.
-//!
+
 use core::hint::black_box;
 
 use super::early::{self, OneGroup};

@@ -1,14 +1,16 @@
 //! One step, of one stream or of some together.
 
 use super::gates::{activate, activate_four, activate_small};
+#[cfg(target_arch = "x86_64")]
+use super::in_f16;
 use super::sums::{chains, sums, turns_round};
 use super::{Weights, early, group_columns};
 use crate::element::Element;
 use crate::layout::packed;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::F16Simd;
 use crate::simd::{Op, Simd};
 use crate::state::State;
-#[cfg(target_arch = "x86_64")]
-use crate::{kernel::in_f16, simd::F16Simd};
 
 /// A step that the same stream's next one follows, so that it may gain from [`early`].
 pub(crate) struct Alone<T>(pub(crate) T);

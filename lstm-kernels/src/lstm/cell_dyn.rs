@@ -1,5 +1,6 @@
 //! `torch.nn.LSTMCell` with sizes known at run time.
 
+use super::input::nearest_rows;
 use super::{Dtype, Lstm, LstmConfig, Workspace};
 use crate::error::Error;
 use crate::isa::Isa;
@@ -101,8 +102,7 @@ impl LstmCellDyn {
         if x.is_empty() && h.is_empty() && c.is_empty() {
             return Ok(()); // of a batch of none
         }
-        // The nearest: where h is an element short, it is h that is wrong.
-        let batch = usize::max((h.len() + self.hidden_size() / 2) / self.hidden_size(), 1);
+        let batch = usize::max(nearest_rows(h.len(), self.hidden_size()), 1);
         workspace.step(&self.0, batch, x, (h, c))
     }
 }

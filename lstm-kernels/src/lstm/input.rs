@@ -128,6 +128,12 @@ impl Extent {
     }
 }
 
+/// The number of rows that is nearest to so many elements: where one is missing, the check of these elements says so, not
+/// that of another slice.
+pub(crate) const fn nearest_rows(elements: usize, size: usize) -> usize {
+    (elements + size / 2) / size
+}
+
 /// Whether a tensor of a shape has `found` elements.
 pub(crate) fn check_elements(tensor: &'static str, found: usize, expected: [usize; 3]) -> Result<(), Error> {
     let product = expected.iter().try_fold(1usize, |product, &size| product.checked_mul(size));

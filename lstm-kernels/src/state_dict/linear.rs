@@ -8,7 +8,7 @@ use super::{StateDict, StateDictError, dotted, error};
 use crate::error::Error;
 use crate::head::Rows;
 use crate::isa::Token;
-use crate::lstm::input::check_elements;
+use crate::lstm::input::{check_elements, nearest_rows};
 use crate::simd::dispatch;
 use crate::weights::check_size;
 
@@ -53,8 +53,7 @@ impl LinearTensors {
         check_elements("weight", self.weight.len(), [1, outputs, units])?;
         let bias = self.bias.as_deref();
         check_elements("bias", bias.map_or(outputs, <[f32]>::len), [1, 1, outputs])?;
-        // The nearest: where x is an element short, it is x that is wrong.
-        let rows = (x.len() + units / 2) / units;
+        let rows = nearest_rows(x.len(), units);
         check_elements("x", x.len(), [1, rows, units])?;
         check_elements("y", y.len(), [1, rows, outputs])?;
         dispatch(Token::fastest(), Rows { weight: &self.weight, bias, h: x, units, y, outputs });

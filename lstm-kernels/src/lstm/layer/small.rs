@@ -6,10 +6,10 @@
 //! longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
 //!
 //! So every step of every stream reads all weights. Where the nearest cache does not hold them, or x is more than one
-//! block of columns, one stream does x's part of some time steps at once ([`Packed::gains_from_x_ahead`]), and several go the way of large layers, which read h's
-//! weights, too, once for all ([`Packed::is_near`]). On Zen 4, whose cache has 32 KiB, with AVX-512 and AVX2: one stream
-//! of (40, 40) takes 0.70 and 0.80 of the time that it took before, of (64, 32) 0.59 and 0.65, 32 of (40, 40) 0.66 and
-//! 0.62. Where the cache holds all it would be up to 1.3 times as long ((1, 16), 8 streams).
+//! block of columns, one stream does x's part of some time steps at once, and several go the way of large layers, which
+//! read h's weights, too, once for all ([`Packed::is_near`]). On Zen 4, whose cache has 32 KiB, with AVX-512 and AVX2: one
+//! stream of (40, 40) takes 0.70 and 0.80 of the time that it took before, of (64, 32) 0.59 and 0.65, 32 of (40, 40) 0.66
+//! and 0.62. Where the cache holds all it would be up to 1.3 times as long ((1, 16), 8 streams).
 //!
 //! Weights of half precision are widened as they are packed, not at each step, if that cache holds them so: (10, 20)
 //! takes 0.71 of the time with bf16, 0.60 with f16 (Zen 4, AVX-512), as long as with f32. The bits are those of a cell,
@@ -21,6 +21,7 @@ use core::ops::Range;
 use super::{Layer, On, Packed, Pass};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
+use crate::kernel::run::{AHEAD, pays};
 use crate::kernel::small::{self, MOST_TURNS, Recurrence};
 use crate::kernel::sums::{BLOCK, chains};
 use crate::layout::{self, Line};
@@ -29,9 +30,6 @@ use crate::weights::Sizes;
 
 /// Bytes that the smallest L1 caches hold.
 const NEAR: usize = 32 << 10;
-
-/// Time steps whose x is done at once.
-const AHEAD: usize = 32;
 
 impl Layer {
     /// Whether [`step`](Self::step) can be used.
@@ -100,7 +98,8 @@ impl Op for Small<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self(mut on) = self;
         let (batch, lines) = (on.pass.batch, on.layer.bias.len());
-        if batch == 1 && on.layer.gains_from_x_ahead::<S>() {
+        let (inputs, bytes) = (on.layer.sizes.input, size_of_val(&on.layer.columns[..]));
+        if batch == 1 && (inputs > BLOCK || pays::<S, f32>(bytes, inputs)) {
             return on.x_ahead(simd);
         }
         let fours = if small::streams::<S>(lines) == 4 { batch / 4 } else { 0 };
@@ -118,10 +117,10 @@ impl On<'_, f32> {
     /// All steps of one stream, x's part of some of them at once.
     #[inline(always)]
     fn x_ahead<S: Simd>(&mut self, simd: S) {
-        let (lines, mut left) = (self.layer.bias.len(), self.steps(0));
-        while left > 0 {
-            let len = usize::min(AHEAD, left);
-            let first = if self.pass.reverse { left - len } else { self.steps(0) - left };
+        let (lines, all, mut done) = (self.layer.bias.len(), self.steps(0), 0);
+        self.pass.active = &self.pass.active[..all];
+        while done < all {
+            let (first, len) = self.pass.chunk(done, AHEAD);
             self.input_part(simd, first, len, self.rows());
             let (layer, pass) = (self.layer, &mut self.pass);
             let (hidden, padded, out_stride) = (layer.sizes.hidden, 4 * lines, pass.out_stride);
@@ -140,7 +139,7 @@ impl On<'_, f32> {
                 out_stride,
                 steps: len,
                 reverse: pass.reverse,
-                backwards: !(pass.turn + left).is_multiple_of(2),
+                backwards: !(pass.turn + done).is_multiple_of(2),
             };
             macro_rules! enter {
                 ($($lines:literal $h:literal,)*) => { match (lines, chains(hidden, lines)) {
@@ -151,7 +150,7 @@ impl On<'_, f32> {
                 } };
             }
             enter!(1 1, 1 4, 2 4, 3 4, 4 2, 5 2, 6 2, 7 2, 8 2, 9 2, 10 2, 11 2, 12 2,);
-            left -= len;
+            done += len;
         }
     }
 
@@ -266,13 +265,6 @@ impl Packed<f32> {
         let stream = (2 * layout::padded(hidden) + input + hidden) * size_of::<f32>();
         let all = size_of_val(&self.columns[..]) + usize::min(batch, MOST_TURNS) * stream;
         self.small && (batch == 1 || all <= NEAR && input <= BLOCK)
-    }
-
-    /// Whether x's part of some steps of one stream should be done at once: it must, of more than a block of inputs. (With few registers it pays sooner: (32, 32)
-    /// takes 0.88 of the time with AVX2, (10, 40) 1.03.)
-    fn gains_from_x_ahead<S: Simd>(&self) -> bool {
-        let near = if const { S::MANY_REGISTERS } { NEAR } else { 24 << 10 };
-        self.sizes.input > BLOCK || self.sizes.input >= 8 && size_of_val(&self.columns[..]) > near
     }
 
     /// Some steps of streams through a small layer, one or four of them `together`.
