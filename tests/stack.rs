@@ -3,7 +3,7 @@
 #![deny(warnings)]
 
 use lstm_kernels::lstm::Input;
-use lstm_kernels::{Error, Layer, Lstm, LstmConfig, LstmWeights, lstm_cell};
+use lstm_kernels::{Error, Layer, LayerOut, Lstm, LstmConfig, LstmWeights, lstm_cell};
 use support::{Close, LstmModel, Random, assert_same_bits, assert_within, isas};
 
 lstm_cell!(struct First, in=10, hidden=20);
@@ -100,6 +100,68 @@ fn pairs_nest_and_may_hold_boxed_cells() {
         // A third layer is not nothing.
         assert_ne!(outs[0], run(&left.0, &seq));
     }
+}
+
+/// The outputs of two layers, the second with a head: by `step_out` and by `run_out` in two pieces, whatever holds the
+/// layers, against the cells called by hand.
+macro_rules! two_layers_with_outputs {
+    ($model:expr, $seq:expr, $First:ident, $Second:ident, $out:literal) => {{
+        let (model, seq): (LstmModel, &[_]) = ($model, $seq);
+        let [first, second] = model.weights()[..] else { panic!("two layers") };
+        let head = Random::new(3).uniforms($Second::OUT * $Second::HIDDEN, 1.0);
+        for isa in isas() {
+            let second = $Second::with_isa(&second.with_head(&head, None), isa).unwrap();
+            let stack = ($First::with_isa(&first, isa).unwrap(), second);
+            let mut by_hand = ($First::zero_state(), $Second::zero_state());
+            let mut expected = Vec::new();
+            for x in seq {
+                expected.push(stack.1.step_out(stack.0.step(x, &mut by_hand.0), &mut by_hand.1));
+            }
+
+            let mut state = <($First, $Second)>::zero_state();
+            let found: Vec<[f32; $out]> = seq.iter().map(|x| stack.step_out(x, &mut state)).collect();
+            assert_same_bits(found.as_flattened(), expected.as_flattened(), format_args!("step_out on {isa}"));
+            assert_eq!(state, by_hand);
+
+            type Any<'a> = dyn LayerOut<
+                    Input = [f32; $First::INPUT],
+                    Output = [f32; $Second::HIDDEN],
+                    Out = [f32; $out],
+                    State = <($First, $Second) as Layer>::State,
+                > + 'a;
+            let (borrowed, boxed) = ((&stack.0, &stack.1), (Box::new(stack.0.clone()), Box::new(stack.1.clone())));
+            let holders: [(&str, &Any<'_>); 3] = [("in a pair", &stack), ("borrowed", &borrowed), ("boxed", &boxed)];
+            for (how, layers) in holders {
+                for cut in [0, 1, 7, 8, 9, 16, STEPS] {
+                    let (mut state, mut out) = (<($First, $Second)>::zero_state(), [[f32::NAN; $out]; STEPS]);
+                    layers.run_out(&seq[..cut], &mut state, &mut out[..cut]).unwrap();
+                    layers.run_out(&seq[cut..], &mut state, &mut out[cut..]).unwrap();
+                    let what = format_args!("run_out {how} on {isa}, cut at {cut}");
+                    assert_same_bits(out.as_flattened(), expected.as_flattened(), what);
+                    assert_eq!(state, by_hand);
+                }
+                let (mut state, mut out) = (by_hand, [[9.0; $out]; 3]);
+                let error = Error::LengthMismatch { what: ("seq", "out"), left: 2, right: 3 };
+                assert_eq!(layers.run_out(&seq[..2], &mut state, &mut out), Err(error), "{how}");
+                assert_eq!((state, out), (by_hand, [[9.0; $out]; 3]), "{how}");
+            }
+        }
+    }};
+}
+
+#[test]
+fn outputs_of_two_layers_are_those_of_the_cells_called_by_hand() {
+    lstm_cell!(struct Last, in=20, hidden=20, out=3);
+    two_layers_with_outputs!(model(), &inputs(), First, Last, 3);
+}
+
+#[test]
+fn outputs_of_two_layers_so_small_that_they_take_turns_are_too() {
+    lstm_cell!(struct Small, in=2, hidden=9);
+    lstm_cell!(struct Last, in=9, hidden=9, out=1);
+    let model = LstmModel::random(LstmConfig::new(2, 9).num_layers(2), &mut Random::new(1), 1.0);
+    let seq = Random::new(2).normals(STEPS * 2).as_chunks().0.to_vec();
+    two_layers_with_outputs!(model, &seq, Small, Last, 1);
 }
 
 #[test]

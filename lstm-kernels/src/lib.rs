@@ -24,7 +24,8 @@
 //! - [`lstm_cell!`] makes a struct for one size. Its `step` advances one stream by one sample, `step_batch` many
 //!   streams through the same weights, `run` one stream by a whole sequence. It can have a linear layer behind it, and
 //!   its weights baked in: `lstm_cell!(in=1, hidden=16, out=1, weights="amp.safetensors", prefix="lstm")`.
-//! - [`Layer`] stacks cells: a pair of them is a layer too.
+//! - [`Layer`] stacks cells: a pair of them is a layer too. [`LayerOut`] is one with outputs; [`stack`] shows how a
+//!   plug-in chooses among sizes when it loads a model.
 //! - [`LstmWeights`] views the tensors of PyTorch, Keras or ONNX.
 //! - `Lstm` (feature `alloc`) is `torch.nn.LSTM` with sizes known at run time: layers, directions, projection, batches,
 //!   lengths, streams; `LstmCellDyn` is its `torch.nn.LSTMCell`.
@@ -101,7 +102,7 @@ pub use error::{Error, Excerpt, OptionValue, WeightsError};
 pub use isa::{ISA_VARIABLE, Isa};
 #[cfg(feature = "alloc")]
 pub use lstm::{Dtype, Lstm, LstmCellDyn, LstmConfig};
-pub use stack::Layer;
+pub use stack::{Layer, LayerOut};
 pub use state::State;
 #[cfg(feature = "safetensors")]
 pub use state_dict::{StateDict, StateDictError};

@@ -28,11 +28,52 @@
 //! # assert!(h[0].abs() < 1.0);
 //! # Ok::<(), lstm_kernels::Error>(())
 //! ```
+//!
+//! # A model chosen at run time
+//! A plug-in loads what its users trained, of a few sizes. Each size is a struct of its own; a layer and its state in a
+//! closure are what all have in common:
+//! ```
+//! use lstm_kernels::{Error, LayerOut, LstmWeights, lstm_cell};
+//!
+//! lstm_cell!(struct Amp8, in=1, hidden=8, out=1);
+//! lstm_cell!(struct Amp16, in=1, hidden=16, out=1);
+//! lstm_cell!(struct Amp40, in=1, hidden=40, out=1);
+//!
+//! /// Takes a block of samples, gives one.
+//! type Amp = Box<dyn FnMut(&[[f32; 1]], &mut [[f32; 1]]) -> Result<(), Error> + Send>;
+//!
+//! fn amp<L>(layer: L) -> Amp
+//! where
+//!     L: LayerOut<Input = [f32; 1], Out = [f32; 1], State: Send> + Send + 'static,
+//! {
+//!     let mut state = L::zero_state();
+//!     Box::new(move |input, output| layer.run_out(input, &mut state, output))
+//! }
+//!
+//! /// None: no cell has this size. (`Lstm` has them all.)
+//! fn load(weights: &LstmWeights<'_>, hidden: usize) -> Result<Option<Amp>, Error> {
+//!     Ok(Some(match hidden {
+//!         8 => amp(Amp8::new(weights)?),
+//!         16 => amp(Amp16::new(weights)?),
+//!         40 => amp(Amp40::new(weights)?),
+//!         _ => return Ok(None),
+//!     }))
+//! }
+//!
+//! # let (w_ih, w_hh, b, head) = ([0.1; 64], [0.1; 64 * 16], [0.0; 64], [0.1; 16]);
+//! // With feature `safetensors`: `file.cell("lstm")?`, its `view()` and `hidden_size()`, and `file.linear("head")?`.
+//! let weights = LstmWeights::torch(&w_ih, &w_hh, Some((&b, &b))).with_head(&head, None);
+//! let mut amp = load(&weights, 16)?.expect("a cell of this size");
+//! let (input, mut output) = ([0.5; 64], [0.0; 64]);
+//! amp(input.as_chunks().0, output.as_chunks_mut().0)?;
+//! # assert!(output[63] > output[0]);
+//! # Ok::<(), Error>(())
+//! ```
 
 use crate::cell::Cell;
 use crate::element::Element;
 use crate::error::Error;
-use crate::head::Head;
+use crate::head::{Head, Linear};
 use crate::state::State;
 
 /// Time steps that go through the first layer of a pair before the second takes them.
@@ -46,8 +87,7 @@ const SMALL: usize = 4 * 18;
 /// What takes a row at each time step, keeps its state with the caller, and gives a row: a cell, or layers of cells.
 ///
 /// `step` and `run` never allocate, lock, call the system or panic, and give the same bits as the cells called one
-/// after the other. An example: [`stack`](self). A cell with `out` gives h here; its outputs are those of
-/// `stack.1.step_out(stack.0.step(x, &mut state.0), &mut state.1)`.
+/// after the other. An example: [`stack`](self). A cell with `out` gives h here, and its outputs as a [`LayerOut`].
 ///
 /// A reference to a layer and a `Box` of one are layers, and one can be chosen at run time:
 /// ```
@@ -93,6 +133,40 @@ pub trait Layer {
     fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error>;
 }
 
+/// A [`Layer`] with outputs: a cell with `out`, or layers of which the last is one.
+///
+/// The promises of [`Layer`] hold. What holds one is one, and one can be chosen at run time: the example of
+/// [`stack`](self#a-model-chosen-at-run-time).
+///
+/// ```
+/// use lstm_kernels::{Layer, LayerOut, LstmWeights, lstm_cell};
+/// lstm_cell!(struct Lower, in=1, hidden=16, bias=false);
+/// lstm_cell!(struct Upper, in=16, hidden=16, bias=false, out=1);
+///
+/// let (w_ih_l0, w, head) = ([0.1; 64], [0.1; 64 * 16], [0.1; 16]);
+/// let model = (
+///     Lower::new(&LstmWeights::torch(&w_ih_l0, &w, None))?,
+///     Upper::new(&LstmWeights::torch(&w, &w, None).with_head(&head, None))?,
+/// );
+/// let mut state = <(Lower, Upper)>::zero_state();
+/// let [y] = model.step_out(&[0.5], &mut state);
+/// # assert!(y > 0.0);
+/// # Ok::<(), lstm_kernels::Error>(())
+/// ```
+pub trait LayerOut: Layer {
+    /// One time step's outputs: `[f32; OUT]`.
+    type Out;
+
+    /// [`step`](Layer::step), and the outputs of the new h.
+    fn step_out(&self, x: &Self::Input, state: &mut Self::State) -> Self::Out;
+
+    /// A whole sequence, a time step for each element of `seq`, whose outputs go to `out`.
+    ///
+    /// # Errors
+    /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
+    fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error>;
+}
+
 impl<
     E: Element,
     const I: usize,
@@ -129,6 +203,32 @@ impl<
     }
 }
 
+impl<
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+    const LINES: usize,
+    const LEN: usize,
+    const BIAS: bool,
+    const OUT: usize,
+    const HEAD: usize,
+> LayerOut for Cell<E, I, H, HP, LAST, LINES, LEN, BIAS, Linear<H, OUT, HEAD>>
+{
+    type Out = [f32; OUT];
+
+    #[inline]
+    fn step_out(&self, x: &Self::Input, state: &mut Self::State) -> Self::Out {
+        Self::step_out(self, x, state)
+    }
+
+    #[inline]
+    fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error> {
+        Self::run_out(self, seq, state, out)
+    }
+}
+
 impl<A: Layer, B: Layer<Input = A::Output>> Layer for (A, B) {
     type Input = A::Input;
     type Output = B::Output;
@@ -150,21 +250,60 @@ impl<A: Layer, B: Layer<Input = A::Output>> Layer for (A, B) {
 
     fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
         Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
-        if const { size_of::<A::Input>() + size_of::<A::Output>() <= SMALL } {
+        if const { take_turns::<A>() } {
             for (x, out) in seq.iter().zip(out) {
                 *out = *self.step(x, state);
             }
             return Ok(());
         }
-        // What it holds does not matter.
-        let mut between = [*A::output(&state.0); CHUNK];
-        for (seq, out) in seq.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
-            let between = &mut between[..seq.len()];
-            self.0.run(seq, &mut state.0, between)?;
-            self.1.run(between, &mut state.1, out)?;
-        }
-        Ok(())
+        let (first, second) = state;
+        in_chunks(&self.0, seq, first, out, |h, out| self.1.run(h, second, out))
     }
+}
+
+impl<A: Layer, B: LayerOut<Input = A::Output>> LayerOut for (A, B) {
+    type Out = B::Out;
+
+    #[inline]
+    fn step_out(&self, x: &Self::Input, state: &mut Self::State) -> Self::Out {
+        self.1.step_out(self.0.step(x, &mut state.0), &mut state.1)
+    }
+
+    fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error> {
+        Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
+        if const { take_turns::<A>() } {
+            for (x, out) in seq.iter().zip(out) {
+                *out = self.step_out(x, state);
+            }
+            return Ok(());
+        }
+        let (first, second) = state;
+        in_chunks(&self.0, seq, first, out, |h, out| self.1.run_out(h, second, out))
+    }
+}
+
+/// Whether the layers of a pair take turns at each time step.
+const fn take_turns<First: Layer>() -> bool {
+    size_of::<First::Input>() + size_of::<First::Output>() <= SMALL
+}
+
+/// Runs the first layer of a pair over some steps, then `second` from its h to `out`, and so on. `seq` and `out` are of
+/// the same length.
+fn in_chunks<A: Layer, O>(
+    first: &A,
+    seq: &[A::Input],
+    state: &mut A::State,
+    out: &mut [O],
+    mut second: impl FnMut(&[A::Output], &mut [O]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    // What it holds does not matter.
+    let mut between = [*A::output(state); CHUNK];
+    for (seq, out) in seq.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
+        let between = &mut between[..seq.len()];
+        first.run(seq, state, between)?;
+        second(between, out)?;
+    }
+    Ok(())
 }
 
 /// What holds a layer is one.
@@ -193,6 +332,21 @@ macro_rules! pointers {
             #[inline]
             fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
                 L::run(self, seq, state, out)
+            }
+        }
+
+        $(#[$cfg])*
+        impl<L: LayerOut> LayerOut for $pointer {
+            type Out = L::Out;
+
+            #[inline]
+            fn step_out(&self, x: &Self::Input, state: &mut Self::State) -> Self::Out {
+                L::step_out(self, x, state)
+            }
+
+            #[inline]
+            fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error> {
+                L::run_out(self, seq, state, out)
             }
         }
     )* };

@@ -45,6 +45,30 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     );
     let baked = source.iter().zip(baked).map(|(source, cell)| baked_methods(&source.file.value(), &cell, &isa, &error));
     let outputs = out.iter().map(|out| output_methods(*input, *out, &state, &error));
+    let layer_out = out.iter().map(|out| {
+        quote! {
+            #(#cfg)*
+            #[automatically_derived]
+            #[allow(deprecated)]
+            impl #library::LayerOut for #name {
+                type Out = [#float; #out];
+
+                #[inline]
+                fn step_out(&self, x: &[#float; #input], state: &mut #state) -> [#float; #out] {
+                    self.inner.step_out(x, state)
+                }
+                #[inline]
+                fn run_out(
+                    &self,
+                    seq: &[[#float; #input]],
+                    state: &mut #state,
+                    out: &mut [[#float; #out]],
+                ) -> ::core::result::Result<(), #error> {
+                    self.inner.run_out(seq, state, out)
+                }
+            }
+        }
+    });
     quote! {
         #(#attributes)*
         #[doc = #about]
@@ -223,6 +247,8 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
                 self.inner.run(seq, state, out)
             }
         }
+
+        #(#layer_out)*
     }
 }
 
