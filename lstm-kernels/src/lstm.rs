@@ -48,7 +48,7 @@ use crate::error::Error;
 use crate::isa::{Isa, Token};
 use crate::weights::LstmWeights;
 use input::{Extent, check_elements};
-use layer::Layer;
+use layer::PackedLayer;
 
 /// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.
 ///
@@ -81,7 +81,7 @@ pub struct Lstm {
     config: LstmConfig,
     token: Token,
     /// Layer by layer, the forward direction first.
-    layers: Vec<Layer>,
+    layers: Vec<PackedLayer>,
     /// The most threads that a call may use.
     threads: usize,
 }
@@ -108,7 +108,7 @@ impl Lstm {
     pub fn with_isa(config: LstmConfig, weights: &[LstmWeights<'_>], isa: Isa) -> Result<Self, Error> {
         config.check()?;
         let token = Token::new(isa)?;
-        let layers = config.each_cell(weights, |weights, sizes| Layer::new(weights, sizes, config, token))?;
+        let layers = config.each_cell(weights, |weights, sizes| PackedLayer::new(weights, sizes, config, token))?;
         Ok(Self { config, token, layers, threads: 1 })
     }
 
@@ -211,9 +211,9 @@ impl Lstm {
         workspace
     }
 
-    /// Whether all layers can take a time step of one stream by [`Layer::step`].
+    /// Whether all layers can take a time step of one stream by [`PackedLayer::step`].
     fn is_small(&self) -> bool {
-        self.layers.iter().all(Layer::is_small)
+        self.layers.iter().all(PackedLayer::is_small)
     }
 
     fn check_states(&self, h: (&'static str, usize), c: (&'static str, usize), batch: usize) -> Result<(), Error> {

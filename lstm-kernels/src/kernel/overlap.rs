@@ -258,7 +258,7 @@ impl<E: Element> Op for Steps<'_, '_, E> {
         for n in 0..steps {
             let row = if reverse { steps - 1 - n } else { n };
             for g in 0..groups {
-                let g = in_turn(if backwards { groups - 1 - g } else { g }, groups);
+                let g = nth_group(if backwards { groups - 1 - g } else { g }, groups);
                 let start = &starts[g * STEPS + row];
                 let mut z = zero;
                 each_of_4!(n < 4 => { z[0][n] = S::Row::load(simd, &start[n].0); });
@@ -310,7 +310,7 @@ impl<E: Element> Op for Steps<'_, '_, E> {
 /// The `n`-th group on the way there; the way back begins with the last one. Neither ends with the units whose h the
 /// next step needs first.
 #[inline(always)]
-fn in_turn(n: usize, groups: usize) -> usize {
+fn nth_group(n: usize, groups: usize) -> usize {
     match n {
         0 => groups / 2,
         n if n <= groups / 2 => n - 1,

@@ -49,7 +49,7 @@ const SOON: usize = (128 << 10) / size_of::<f32>();
 
 /// One layer and direction, by what its weights are stored as.
 #[derive(Clone)]
-pub(crate) enum Layer {
+pub(crate) enum PackedLayer {
     F32(Packed<f32>),
     F16(Packed<f16>),
     Bf16(Packed<bf16>),
@@ -111,7 +111,7 @@ mod of_bf16 {
     }
 }
 
-impl Layer {
+impl PackedLayer {
     /// Checks and packs weights.
     pub(crate) fn new(
         weights: &LstmWeights<'_>,
@@ -190,7 +190,7 @@ impl<E: Element> Packed<E> {
     }
 
     /// The `n`-th group on the way, which may lead backwards.
-    fn in_turn(&self, n: usize, backwards: bool) -> usize {
+    fn nth_group(&self, n: usize, backwards: bool) -> usize {
         if backwards { self.groups - 1 - n } else { n }
     }
 
@@ -233,8 +233,8 @@ pub(crate) struct Pass<'a> {
     /// The number of streams that run at each time step: never more than at the step before.
     pub(crate) active: &'a [usize],
     pub(crate) reverse: bool,
-    /// Which way to go over the groups first: a pass of an odd number of steps turns round.
-    pub(crate) turn: usize,
+    /// Whether its first step goes over the groups from the last one on: each step turns round.
+    pub(crate) backwards: bool,
     /// \[steps, batch, input\]
     pub(crate) x: &'a [f32],
     /// \[batch, padded(output)\]
@@ -243,7 +243,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) c: &'a mut [f32],
     /// \[batch, padded(hidden)\]: o tanh(c'), before it becomes h.
     pub(crate) next: &'a mut [f32],
-    /// [`Layer::scratch_lines`]: rows of sums, then the projection's.
+    /// [`PackedLayer::scratch_lines`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
     /// \[steps, batch, `out_stride`\], of which this direction writes the columns from `out_first` on.
     pub(crate) out: &'a mut [f32],
@@ -252,6 +252,11 @@ pub(crate) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
+    /// Which way step `n` goes over the groups: what the step before it read last is still in the cache.
+    fn backwards(&self, n: usize) -> bool {
+        self.backwards ^ !n.is_multiple_of(2)
+    }
+
     /// The time steps that follow the `done` ones, `most` or what is left: the first of them in time, and how many.
     fn chunk(&self, done: usize, most: usize) -> (usize, usize) {
         let left = self.active.len() - done;
@@ -356,8 +361,7 @@ impl<E: Element> On<'_, E> {
         let (padded, h_stride, active) = (layout::padded(hidden), layout::padded(output), self.pass.active[time]);
         let (z, out_stride) = (n * batch * lines, self.pass.out_stride);
         let out_first = time * batch * out_stride + self.pass.out_first;
-        // Forwards and backwards in turn: what the step before read last is still in the cache.
-        let backwards = !(self.pass.turn + time).is_multiple_of(2);
+        let backwards = self.pass.backwards(time);
         let x = (!ahead).then_some(time);
         let alone = active == 1 && self.step_alone(simd, x, z, backwards);
         if !alone {
@@ -366,7 +370,7 @@ impl<E: Element> On<'_, E> {
             }
             for group in 0..layer.groups {
                 prefetch(share(soon, group, layer.groups));
-                let group = layer.in_turn(group, backwards);
+                let group = layer.nth_group(group, backwards);
                 let (group_lines, line, _, w_hh) = layer.group(group);
                 let h = Rows { data: self.pass.h, stride: h_stride, len: output };
                 let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
@@ -406,7 +410,7 @@ impl<E: Element> On<'_, E> {
             return false;
         }
         for group in 0..layer.groups {
-            let group = layer.in_turn(group, backwards);
+            let group = layer.nth_group(group, backwards);
             let (lines, first, w_ih, w_hh) = layer.group(group);
             let (start, w_ih, x) = match x {
                 Some(time) => (&layer.bias[first..], w_ih, &pass.x[time * pass.batch * input..][..input]),

@@ -27,8 +27,8 @@ pub(super) struct Part {
     order: Vec<usize>,
     /// How many streams run at each time step.
     active: Vec<usize>,
-    /// Time steps so far, see [`Pass::turn`].
-    turn: usize,
+    /// Which way the next time step goes, see [`Pass::backwards`].
+    backwards: bool,
 }
 
 impl Part {
@@ -160,7 +160,7 @@ impl Part {
                 batch: streams,
                 active: &self.active[times.clone()],
                 reverse: direction == 1,
-                turn: self.turn,
+                backwards: self.backwards,
                 x: input.filter(|_| place == 0).unwrap_or(&self.x),
                 h: &mut self.h[cell * h_size..][..h_size],
                 c: &mut self.c[cell * c_size..][..c_size],
@@ -175,7 +175,7 @@ impl Part {
                 core::mem::swap(&mut self.x, &mut self.y);
             }
         }
-        self.turn ^= times.len() % 2;
+        self.backwards ^= !times.len().is_multiple_of(2);
     }
 
     /// One time step of one stream through layers that are all small, on the states that are here.
@@ -185,26 +185,26 @@ impl Part {
             let (before, here) = self.h.split_at_mut(n * padded);
             let x = if n == 0 { x } else { &before[(n - 1) * padded..][..hidden] };
             let states = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
-            layer.step(lstm.token, self.turn, x, states, output);
+            layer.step(lstm.token, self.backwards, x, states, output);
         }
-        self.turn ^= 1;
+        self.backwards ^= true;
     }
 
     /// One time step of one stream through a single, small layer: on the given states where they are, or on copies with
     /// padding.
     pub(super) fn step_small(&mut self, lstm: &Lstm, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
         let (layer, hidden) = (&lstm.layers[0], lstm.config.hidden_size);
-        let (padded, turn) = (layout::padded(hidden), self.turn);
-        self.turn ^= 1;
+        let (padded, backwards) = (layout::padded(hidden), self.backwards);
+        self.backwards ^= true;
         if hidden == padded {
             grow(&mut self.y, hidden, 0.0);
-            return layer.step(lstm.token, turn, x, (h, c), &mut self.y);
+            return layer.step(lstm.token, backwards, x, (h, c), &mut self.y);
         }
         for (copy, state) in [(&mut self.h, &*h), (&mut self.c, &*c)] {
             grow(copy, padded, 0.0);
             copy[..hidden].copy_from_slice(state);
         }
-        layer.step(lstm.token, turn, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
+        layer.step(lstm.token, backwards, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
         c.copy_from_slice(&self.c[..hidden]);
     }
 
@@ -218,7 +218,7 @@ impl Part {
             batch,
             active: &[batch],
             reverse: false,
-            turn: self.turn,
+            backwards: self.backwards,
             x,
             h,
             c,
@@ -229,7 +229,7 @@ impl Part {
             out_first: 0,
         };
         lstm.layers[0].run(lstm.token, pass);
-        self.turn ^= 1;
+        self.backwards ^= true;
     }
 
     /// [`layers`](Self::layers), both directions of a layer at the same time. Each writes rows of its own, which are
@@ -247,8 +247,8 @@ impl Part {
             let (out, out_back) = self.y.split_at_mut(steps * streams * size);
             let (x, active) = (&self.x[..], &self.active[times.clone()]);
             let pass = |reverse, h, c, next, z, out| {
-                let (batch, turn, out_stride, out_first) = (streams, 0, size, 0);
-                Pass { batch, active, reverse, turn, x, h, c, next, z, out, out_stride, out_first }
+                let (batch, backwards, out_stride, out_first) = (streams, false, size, 0);
+                Pass { batch, active, reverse, backwards, x, h, c, next, z, out, out_stride, out_first }
             };
             let there = pass(false, h, c, next, z, out);
             let back = pass(true, h_back, c_back, next_back, z_back, out_back);

@@ -26,7 +26,7 @@ impl<'a> Projection<'a> {
             batch: rows,
             active: &[rows],
             reverse: false,
-            turn: 0,
+            backwards: false,
             x,
             h: &mut [],
             c: &mut [],

@@ -87,6 +87,8 @@ impl<E: Element> On<'_, E> {
     /// The steps of a chunk, and x's part of the next one but for an odd last row.
     #[inline(always)]
     fn both<S: Simd>(&mut self, simd: S, here: Chunk, next: Chunk) {
+        let start = if self.pass.reverse { here.first + here.len - 1 } else { here.first };
+        let backwards = self.pass.backwards(start);
         let (layer, pass) = (self.layer, &mut self.pass);
         let (input, hidden, chunk_lines) = (layer.sizes.input, layer.sizes.hidden, STEPS * layer.bias.len());
         let (_, w_hh) = layer.tensors();
@@ -95,7 +97,6 @@ impl<E: Element> On<'_, E> {
         let (z, next_z) = if here.z < next.z { (low, high) } else { (high, low) };
         let x = &pass.x[next.first * input..][..next.len * input];
         let mut ahead = Ahead::<E>::new(&layer.x_by_chain, &layer.bias, (x, input), next_z, waiting);
-        let start = if pass.reverse { here.first + here.len - 1 } else { here.first };
         let steps = Steps {
             w_hh,
             z: z.as_chunks().0,
@@ -106,7 +107,7 @@ impl<E: Element> On<'_, E> {
             out_stride: pass.out_stride,
             steps: here.len,
             reverse: pass.reverse,
-            backwards: !(pass.turn + start).is_multiple_of(2),
+            backwards,
             ahead: &mut ahead,
         };
         apart(simd, steps);

@@ -2,7 +2,7 @@
 //!
 //! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take
 //! turns, each time step of all before the next, so that none waits for its own h ([`kernel::small`](small) has the
-//! figures). A single step of one stream goes straight to it ([`Layer::step`]): what a pass prepares for more takes
+//! figures). A single step of one stream goes straight to it ([`PackedLayer::step`]): what a pass prepares for more takes
 //! longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
 //!
 //! So every step of every stream reads all weights. Where the nearest cache does not hold them, or x is more than one
@@ -18,7 +18,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{Layer, On, Packed, Pass};
+use super::{On, Packed, PackedLayer, Pass};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::run::{AHEAD, pays};
@@ -31,24 +31,30 @@ use crate::weights::Sizes;
 /// Bytes that the smallest L1 caches hold.
 const NEAR: usize = 32 << 10;
 
-impl Layer {
+impl PackedLayer {
     /// Whether [`step`](Self::step) can be used.
     pub(crate) fn is_small(&self) -> bool {
         matches!(self, Self::F32(layer) if layer.small && layer.sizes.input <= BLOCK)
     }
 
     /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding;
-    /// `turn` as [`Pass::turn`].
+    /// `backwards` as [`Pass::backwards`].
     #[inline]
-    pub(crate) fn step(&self, token: Token, turn: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32]), out: &mut [f32]) {
+    pub(crate) fn step(
+        &self,
+        token: Token,
+        backwards: bool,
+        x: &[f32],
+        (h, c): (&mut [f32], &mut [f32]),
+        out: &mut [f32],
+    ) {
         if let Self::F32(layer) = self {
-            let backwards = !turn.is_multiple_of(2);
             step(token, OneStep { layer, x, h, c, out, backwards });
         }
     }
 }
 
-/// (A method of `Layer` would be built where that is, and with it all its kernels once more.)
+/// (A method of `PackedLayer` would be built where that is, and with it all its kernels once more.)
 #[inline(never)]
 fn step(token: Token, step: OneStep<'_>) {
     dispatch(token, step);
@@ -63,7 +69,7 @@ pub(super) fn run(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
 /// See [`run`].
 struct Small<'a>(On<'a, f32>);
 
-/// See [`Layer::step`].
+/// See [`PackedLayer::step`].
 struct OneStep<'a> {
     layer: &'a Packed<f32>,
     x: &'a [f32],
@@ -122,6 +128,7 @@ impl On<'_, f32> {
         while done < all {
             let (first, len) = self.pass.chunk(done, AHEAD);
             self.input_part(simd, first, len, self.rows());
+            let backwards = self.pass.backwards(done);
             let (layer, pass) = (self.layer, &mut self.pass);
             let (hidden, padded, out_stride) = (layer.sizes.hidden, 4 * lines, pass.out_stride);
             let steps = Recurrence {
@@ -139,7 +146,7 @@ impl On<'_, f32> {
                 out_stride,
                 steps: len,
                 reverse: pass.reverse,
-                backwards: !(pass.turn + done).is_multiple_of(2),
+                backwards,
             };
             macro_rules! enter {
                 ($($lines:literal $h:literal,)*) => { match (lines, chains(hidden, lines)) {
@@ -225,7 +232,7 @@ impl On<'_, f32> {
             out_stride: rows * pass.out_stride,
             steps,
             reverse: pass.reverse,
-            backwards: !pass.turn.is_multiple_of(2),
+            backwards: pass.backwards,
         };
         layer.enter(simd, together, steps);
     }
@@ -233,10 +240,10 @@ impl On<'_, f32> {
 
 impl<E: Element> Packed<E> {
     /// The layer of these weights, which are widened if that suits it.
-    pub(super) fn widened_if_small(self, token: Token, layer: impl FnOnce(Self) -> Layer) -> Layer {
+    pub(super) fn widened_if_small(self, token: Token, layer: impl FnOnce(Self) -> PackedLayer) -> PackedLayer {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let near = self.sizes.columns() * size_of_val(&self.bias[..]) <= NEAR;
-        if self.small && near && !in_f16 { Layer::F32(self.widened()) } else { layer(self) }
+        if self.small && near && !in_f16 { PackedLayer::F32(self.widened()) } else { layer(self) }
     }
 
     fn widened(self) -> Packed<f32> {
