@@ -93,6 +93,17 @@ fn two_finite_biases_that_sum_up_to_infinity_are_named() {
 }
 
 #[test]
+fn the_two_biases_of_every_row_are_added_up() {
+    let (ih, hh) = ([0.5; IH], [0.5; HH]);
+    for index in 0..B {
+        let mut b = [0.0; B];
+        b[index] = 2e38;
+        let expected = WeightsError::BiasSum { tensors: ["bias_ih", "bias_hh"], index, values: [2e38; 2] };
+        assert_eq!(Biased::new(&LstmWeights::torch(&ih, &hh, Some((&b, &b)))).unwrap_err(), expected.into());
+    }
+}
+
+#[test]
 fn slices_of_different_lengths_are_refused_and_no_state_changes() {
     let (ih, hh) = ([0.5; IH], [0.5; HH]);
     for isa in isas() {
@@ -102,6 +113,9 @@ fn slices_of_different_lengths_are_refused_and_no_state_changes() {
         let mut states = vec![start; 2];
         let error = Error::LengthMismatch { what: ("xs", "states"), left: 3, right: 2 };
         assert_eq!(cell.step_batch(&[[1.0; 3]; 3], &mut states), Err(error));
+        assert_eq!(states, vec![start; 2]);
+        let fewer = Error::LengthMismatch { what: ("xs", "states"), left: 1, right: 2 };
+        assert_eq!(cell.step_batch(&[[1.0; 3]; 1], &mut states), Err(fewer));
         assert_eq!(states, vec![start; 2]);
         text_has(error, &["xs", "states", "3", "2", "expected"]);
 
@@ -133,6 +147,13 @@ fn an_instruction_set_that_this_cpu_lacks_is_refused() {
 }
 
 #[test]
+fn what_this_cpu_offers_is_listed_and_nothing_else() {
+    let names: Vec<_> = Isa::available().map(Isa::name).collect();
+    let text = Error::IsaUnavailable { isa: FOREIGN }.to_string();
+    assert!(text.ends_with(&format!("`{FOREIGN}`; it offers: {}", names.join(", "))), "{text}");
+}
+
+#[test]
 fn the_name_of_an_instruction_set_reads_back_and_another_text_does_not() {
     for &isa in Isa::ALL {
         assert_eq!(isa.name().parse(), Ok(isa));
@@ -161,6 +182,9 @@ fn child_prints_what_new_gives() {
     let found = Plain::new(&LstmWeights::torch(&ih, &hh, None)).map(|cell| cell.isa());
     assert_eq!(found, Isa::detect(), "`new` and `detect` disagree");
     println!("new gave {found:?}");
+    if let Err(error) = found {
+        println!("which says {error}");
+    }
 }
 
 /// Runs one test of this program in a child process with one environment variable set.
@@ -217,6 +241,14 @@ fn the_environment_variable_never_falls_back_silently() {
         let text = new_with_variable(unknown);
         assert!(text.contains(&format!("WrongIsaVariable {{ found: {unknown:?} }}")), "`{unknown}`: {text}");
     }
+}
+
+#[test]
+fn a_wrong_variable_is_named_with_all_that_it_could_hold() {
+    let names: Vec<_> = Isa::ALL.iter().map(|isa| isa.name()).collect();
+    let text = new_with_variable("sse9");
+    let said = format!("the environment variable {ISA_VARIABLE} is `sse9`, expected one of: {}", names.join(", "));
+    assert!(text.contains(&format!("which says {said}\n")), "{text}");
 }
 
 #[cfg(unix)]

@@ -368,3 +368,29 @@ fn cells_fade_to_zero_below_two_to_the_minus_sixty_and_not_above() {
         }
     }
 }
+
+#[test]
+fn a_cell_of_two_to_the_minus_sixty_is_kept_and_a_smaller_one_is_not() {
+    // All of 16, of 8 and of 4 units that lie together.
+    const H: usize = 28;
+    lstm_cell!(struct Cell, in=1, hidden=28, bias=false);
+    let (ih, hh) = ([0.0; 4 * H], [0.0; 4 * H * H]);
+    let weights = LstmWeights::torch(&ih, &hh, None);
+    // Weights of zero halve c, exactly if it is a power of two.
+    let limit = 2f32.powi(-60);
+    let c: [f32; H] = std::array::from_fn(|unit| match unit % 4 {
+        0 => 2.0 * limit,
+        1 => 1.9999 * limit,
+        2 => -2.0 * limit,
+        _ => -1.9999 * limit,
+    });
+    for isa in isas() {
+        let mut state = CellState::new(&[0.0; H], &c);
+        Cell::with_isa(&weights, isa).unwrap().step(&[0.0], &mut state);
+        for (unit, (h, found)) in state.h().iter().zip(state.c()).enumerate() {
+            let expected = [limit, 0.0, -limit, 0.0][unit % 4];
+            assert_eq!(*found, expected, "unit {unit} on {isa}");
+            assert_eq!(*h != 0.0, expected != 0.0, "unit {unit} on {isa}: h is {h:e}");
+        }
+    }
+}

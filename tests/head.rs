@@ -215,6 +215,7 @@ fn slices_of_different_lengths_are_refused_and_nothing_changes() {
     let error = |what, left, right| Err(Error::LengthMismatch { what, left, right });
     assert_eq!(cell.step_batch_out(&[[1.0]; 2], &mut states, &mut out), error(("xs", "states"), 2, 3));
     assert_eq!(cell.step_batch_out(&[[1.0]; 3], &mut states, &mut out[..2]), error(("xs", "out"), 3, 2));
+    assert_eq!(cell.step_batch_out(&[[1.0]; 2], &mut states[..2], &mut out), error(("xs", "out"), 2, 3));
     assert_eq!(cell.run_out(&[[1.0]; 2], &mut states[0], &mut out), error(("seq", "out"), 2, 3));
     assert_eq!((states, out), ([start; 3], [[9.0; 2]; 3]));
 }

@@ -157,8 +157,8 @@ fn a_long_sequence_crosses_blocks_and_chunks_and_stays_within_a_millionth() {
 
 #[test]
 fn a_long_stream_of_a_large_layer_agrees_though_its_chunks_overlap() {
-    // Blocks of 64 columns of x and of h that are full or not, with pieces of one chain and of both and of all widths;
-    // the last chunk has 0 to 32 rows.
+    // Blocks of 64 columns of x and of h that are full or not, with pieces of one chain and of both and of all widths,
+    // which are whole or cut; a last group of 4 to 7 lines with both; the last chunk has 0 to 32 rows.
     for (n, (input, hidden, steps)) in [
         (64, 64, 96),
         (16, 64, 97),
@@ -172,6 +172,21 @@ fn a_long_stream_of_a_large_layer_agrees_though_its_chunks_overlap() {
         (96, 64, 101),
         (80, 80, 126),
         (24, 528, 97),
+        (17, 64, 97),
+        (15, 49, 100),
+        (50, 50, 127),
+        (65, 57, 96),
+        (33, 60, 102),
+        (63, 63, 98),
+        (257, 128, 97),
+        (100, 52, 99),
+        (100, 100, 111),
+        (129, 110, 104),
+        (75, 150, 97),
+        (70, 70, 98),
+        (91, 90, 98),
+        (200, 200, 99),
+        (32, 151, 100),
     ]
     .into_iter()
     .enumerate()
@@ -196,15 +211,83 @@ fn one_long_stream_that_ends_early_agrees() {
 }
 
 #[test]
+fn one_sequence_that_ends_early_crosses_blocks_and_the_rest_is_zero() {
+    // A block has 1,024 time steps. What stands in the output before does not matter.
+    for config in [
+        LstmConfig::new(1, 5).num_layers(2),
+        LstmConfig::new(2, 6).proj_size(3).batch_first(true),
+        LstmConfig::new(16, 64),
+        LstmConfig::new(66, 8),
+    ] {
+        for len in [1000, 1024, 1025, 1100] {
+            let mut case = LstmCase::random(config, [1200, 1], false, true, len as u64);
+            case.lengths = Some(vec![len]);
+            case.x[len * config.input_size..].fill(f32::NAN);
+            let expected = case.gather(&[case.single(0).forward(Isa::Scalar)]);
+            for isa in isas() {
+                let (mut h, mut c) = case.initial.clone().unwrap();
+                let mut output = vec![f32::NAN; expected[0].len()];
+                let lstm = case.model.lstm(isa);
+                lstm.forward_into(case.input(), (&mut h, &mut c), &mut output, &mut Workspace::new()).unwrap();
+                assert_same(&[output, h, c], &expected, &format!("{config:?}, {len} steps on {isa}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn more_streams_than_a_block_has_rows_agree() {
+    for config in [LstmConfig::new(2, 3).num_layers(2), LstmConfig::new(3, 5).bidirectional(true)] {
+        check(&LstmCase::random(config, [3, 1030], true, true, 1));
+    }
+}
+
+#[test]
+fn few_streams_of_more_units_than_a_chunk_has_room_for_agree() {
+    // Four rows of 4,100 units are more than the 256 KiB that a chunk of so few weights has.
+    for batch in 1..=5 {
+        check(&LstmCase::random(LstmConfig::new(1, 4100).proj_size(1), [9, batch], false, true, batch as u64));
+    }
+}
+
+#[test]
+fn projections_to_fewer_and_to_more_than_four_outputs_agree() {
+    // Below four columns a sum is one chain.
+    for (n, proj) in [1, 2, 3, 4, 5].into_iter().enumerate() {
+        for hidden in [9, 20, 53, 64] {
+            check(&LstmCase::random(LstmConfig::new(6, hidden).proj_size(proj), [7, 1 + n % 2], false, true, n as u64));
+        }
+    }
+}
+
+#[test]
+fn room_for_longer_pieces_leaves_the_states_alone() {
+    for config in [LstmConfig::new(3, 5).num_layers(2), LstmConfig::new(16, 64)] {
+        let case = LstmCase::random(config, [8, 2], false, true, 1);
+        for isa in isas() {
+            let (lstm, expected) = (case.model.lstm(isa), case.forward(isa));
+            let mut stream = lstm.stream(2, case.initial()).unwrap();
+            let mut output = vec![f32::NAN; expected[0].len()];
+            let (x, out) =
+                (case.x.split_at(2 * 2 * config.input_size), output.split_at_mut(2 * 2 * config.hidden_size));
+            lstm.stream_reserve(&mut stream, 5).unwrap();
+            lstm.advance(&mut stream, Input::new(x.0, &[2, 2, config.input_size]), out.0).unwrap();
+            lstm.stream_reserve(&mut stream, 100).unwrap();
+            lstm.stream_reserve(&mut stream, 0).unwrap();
+            lstm.advance(&mut stream, Input::new(x.1, &[6, 2, config.input_size]), out.1).unwrap();
+            let (h_n, c_n) = lstm.stream_states(&stream).unwrap();
+            assert_same(&[output, h_n, c_n], &expected, &format!("{config:?} on {isa}"));
+        }
+    }
+}
+
+#[test]
 fn one_long_stream_of_a_layer_that_cannot_overlap_agrees() {
     for config in [
-        LstmConfig::new(17, 64),
-        LstmConfig::new(33, 64).bidirectional(true),
         LstmConfig::new(16, 64).proj_size(16),
-        LstmConfig::new(16, 64).proj_size(63),
-        LstmConfig::new(16, 72),
-        LstmConfig::new(16, 68),
+        LstmConfig::new(16, 64).proj_size(63).bidirectional(true),
         LstmConfig::new(14, 64),
+        LstmConfig::new(65, 48),
         LstmConfig::new(16, 64).dtype(Dtype::F16),
         LstmConfig::new(16, 96).dtype(Dtype::Bf16),
     ] {

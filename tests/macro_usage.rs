@@ -79,3 +79,13 @@ fn states_that_differ_are_not_equal() {
     assert_ne!(state, CellState::new(&[0.5; 3], &[-1.0, -1.0, 2.0]));
     assert_ne!(state, CellState::new(&[0.5, 0.5, 0.0], &[-1.0; 3]));
 }
+
+#[test]
+fn debug_says_the_sizes_of_a_cell_and_both_halves_of_a_state() {
+    lstm_cell!(struct Named, in=1, hidden=2, bias=false, dtype=bf16);
+    let cell = Named::new(&LstmWeights::torch(&[0.5; 8], &[0.5; 16], None)).expect("right shapes");
+    let said = format!("Named {{ input: 1, hidden: 2, dtype: bf16, isa: {:?}, .. }}", cell.isa());
+    assert_eq!(format!("{cell:?}"), said);
+    let state = NamedState::new(&[0.5, 0.25], &[-1.0, 2.0]);
+    assert_eq!(format!("{state:?}"), "State { h: [0.5, 0.25], c: [-1.0, 2.0] }");
+}

@@ -332,6 +332,37 @@ mod tests {
         pack_lstm(&cell, None, &Module { file: &file, path: "", named: "" }).err()
     }
 
+    /// What is said of a file with the tensors of a `torch.nn.LSTM(1, 2)` and one more.
+    fn said_beside(other: &str, layer: Option<usize>) -> Option<String> {
+        let (bytes, shapes) = ([0; 64], [("weight_ih_l0", vec![8, 1]), ("weight_hh_l0", vec![8, 2])]);
+        let biases = ["bias_ih_l0", "bias_hh_l0"].map(|name| (name, vec![8]));
+        let views = shapes.into_iter().chain(biases).chain([(other, vec![1])]).map(|(name, shape)| {
+            let len = 4 * shape.iter().product::<usize>();
+            (name, TensorView::new(Dtype::F32, shape, &bytes[..len]).expect("bytes that fit"))
+        });
+        let bytes = safetensors::serialize(views, None).expect("a file");
+        let file = SafeTensors::deserialize(&bytes).expect("a file");
+        let written = syn::parse_str("krate; in=1, hidden=2, weights=\"file\"").expect("the grammar");
+        let cell = validate(written).unwrap_or_else(|error| panic!("{error}"));
+        pack_lstm(&cell, layer, &Module { file: &file, path: "", named: "" }).err()
+    }
+
+    #[test]
+    fn beside_a_named_layer_only_other_layers_may_stand() {
+        assert_eq!(said_beside("weight_ih_l1", Some(0)), None);
+        for (other, layer) in [
+            ("weight_ih_l1", None),
+            ("weight_ih", Some(0)),
+            ("weight_hr_l0", Some(0)),
+            ("weight_hr_l1", Some(0)),
+            ("weight_ih_l1_reverse", Some(0)),
+            ("weight_ih_l01", Some(0)),
+        ] {
+            let said = said_beside(other, layer).unwrap_or_else(|| panic!("{other}: accepted"));
+            assert!(said.starts_with(&format!("the tensor `{other}` was not expected beside")), "{said}");
+        }
+    }
+
     #[test]
     fn long_lists_are_cut() {
         assert_eq!(listed(&["a", "b"]), "`a`, `b`");

@@ -102,6 +102,7 @@ fn a_linear_layer_takes_rows_and_refuses_what_are_none() {
     let wrong = |tensor, expected, found| Err(Error::WrongElements { tensor, expected, found });
     assert_eq!(head.apply(&x[1..], &mut y), wrong("x", [1, 3, 20], 59));
     assert_eq!(head.apply(&x, &mut y[1..]), wrong("y", [1, 3, 1], 2));
+    assert_eq!(head.apply(&x[20..], &mut y), wrong("y", [1, 2, 1], 3));
     // Its fields are for everyone to write.
     let mut short = head.clone();
     short.weight.pop();

@@ -292,3 +292,36 @@ fn one_kind_of_bias_asks_for_the_other() {
         assert!(matches!(error(&parts, "rnn"), StateDictError::Missing { key, .. } if key == missing), "{kind}");
     }
 }
+
+#[test]
+fn what_a_higher_layer_has_every_layer_must_have() {
+    // Of a model of two layers and directions, in the first layer: no reverse direction, bias, projection.
+    for (without, missing) in
+        [("_l0_reverse", "weight_ih_l0_reverse"), ("bias_", "bias_ih_l0"), ("weight_hr", "weight_hr_l0")]
+    {
+        let mut parts = lstm("rnn.", 2, true);
+        parts.retain(|key, _| !(key.contains("_l0") && key.contains(without)));
+        match error(&parts, "rnn") {
+            StateDictError::Missing { key, .. } => assert_eq!(key, format!("rnn.{missing}")),
+            other => panic!("{without}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_higher_layer_alone_is_no_cell() {
+    let mut parts = lstm("rnn.", 2, false);
+    parts.retain(|key, _| key.ends_with("_l1"));
+    let refused = LstmCellDyn::from_state_dict(&bytes(&parts), "rnn").map(drop);
+    assert_eq!(unexpected(refused.expect_err("no cell")), "rnn.weight_ih_l1");
+}
+
+#[test]
+fn of_many_modules_some_are_listed() {
+    let module = |n: usize| (format!("m{n:02}.weight"), Part::zeros(Dtype::F32, &[1]));
+    let listed: Vec<_> = (0..12).map(|n| format!("m{n:02}")).collect();
+    match error(&(0..30).map(module).collect(), "rnn") {
+        StateDictError::MissingModule { found, .. } => assert_eq!(found, listed),
+        other => panic!("{other:?}"),
+    }
+}

@@ -18,16 +18,18 @@
 //! first, so those that are still running are always the first `active[t]` rows.
 
 use alloc::vec::Vec;
-use core::ops::RangeInclusive;
+use core::ops::{Range, RangeInclusive};
 
 use half::{bf16, f16};
 
 use self::dense::Dense;
+use self::overlap::Overlap;
 use super::config::{Dtype, LstmConfig};
 use crate::element::{Element, adds_in_f16};
 use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::group::{Group, OfGroup};
+use crate::kernel::overlap::STEPS;
 use crate::kernel::product::{Rows, Sums, add};
 use crate::kernel::{ActivateAll, group_columns};
 use crate::layout::{self, Line};
@@ -62,8 +64,8 @@ pub(crate) struct Packed<E: Element> {
     bias: Vec<Line>,
     /// x's columns and then h's.
     columns: Vec<E::Line>,
-    /// x's columns once more for [`overlap`], or nothing.
-    x_by_chain: Vec<E::Line>,
+    /// What [`overlap`] needs, if that is faster.
+    overlap: Option<Overlap<E>>,
     /// Where h's begin, and the groups of either. (To count these takes as long as some of the steps.)
     x_lines: usize,
     groups: usize,
@@ -135,6 +137,15 @@ impl PackedLayer {
         }
     }
 
+    /// The length of [`Pass::next`].
+    pub(crate) fn next_len(&self, steps: usize, batch: usize) -> usize {
+        match self {
+            Self::F32(layer) => layer.next_len(steps, batch),
+            Self::F16(layer) => layer.next_len(steps, batch),
+            Self::Bf16(layer) => layer.next_len(steps, batch),
+        }
+    }
+
     /// Makes a pass.
     pub(crate) fn run(&self, token: Token, pass: Pass<'_>) {
         match self {
@@ -164,7 +175,7 @@ impl<E: Element> Packed<E> {
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let small = groups == 1 && projection.is_none() && !matches!(token, Token::Scalar(_));
-        let packed = Self { sizes, bias, columns, x_by_chain: Vec::new(), x_lines, groups, projection, small };
+        let packed = Self { sizes, bias, columns, overlap: None, x_lines, groups, projection, small };
         Ok(packed.ready_to_overlap(token))
     }
 
@@ -187,6 +198,12 @@ impl<E: Element> Packed<E> {
         let most = usize::max(most, self.overlap_lines());
         // Where a usize has 32 bits, a long sequence's product may not fit.
         usize::min(most, steps.saturating_mul(batch).saturating_mul(self.bias.len())) + projection
+    }
+
+    fn next_len(&self, steps: usize, batch: usize) -> usize {
+        let padded = layout::padded(self.sizes.hidden);
+        // Enough for every smaller batch, too.
+        usize::max(batch.saturating_mul(padded), padded + self.overlap_floats(steps))
     }
 
     /// The `n`-th group on the way, which may lead backwards.
@@ -241,7 +258,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) h: &'a mut [f32],
     /// \[batch, padded(hidden)\]
     pub(crate) c: &'a mut [f32],
-    /// \[batch, padded(hidden)\]: o tanh(c'), before it becomes h.
+    /// [`PackedLayer::next_len`]: \[batch, padded(hidden)\], o tanh(c') before it becomes h; and what
+    /// [`overlap`] needs.
     pub(crate) next: &'a mut [f32],
     /// [`PackedLayer::scratch_lines`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
@@ -271,12 +289,13 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// Where the lines of rows of sums lie in `z`: how far apart the rows, and the groups for each line of theirs.
+/// Where the lines of rows of sums lie in `z`.
 #[derive(Clone, Copy)]
-struct Place {
-    first: usize,
-    row: usize,
-    line: usize,
+enum Place {
+    /// Row by row, from its first line on.
+    ByRow,
+    /// Group by group, [`STEPS`] rows of each: from this line, and in each group from this row on.
+    ByGroup { first: usize, row: usize },
 }
 
 /// A pass through a layer.
@@ -302,7 +321,7 @@ impl<E: Element> Op for On<'_, E> {
             // Of a single row x's part would gain nothing from being ahead.
             let ahead = len * self.pass.batch > 1;
             if ahead {
-                self.input_part(simd, first, len, self.rows());
+                self.input_part(simd, first, len, 0..self.layer.groups, Place::ByRow);
             }
             let next = self.pass.chunk(done, most);
             for n in 0..len {
@@ -324,28 +343,26 @@ impl<E: Element> Op for InputPart<'_, E> {
     #[inline(always)]
     fn run<S: Simd>(mut self, simd: S) {
         let steps = self.0.pass.active.len();
-        self.0.input_part(simd, 0, steps, self.0.rows());
+        self.0.input_part(simd, 0, steps, 0..self.0.layer.groups, Place::ByRow);
     }
 }
 
 impl<E: Element> On<'_, E> {
-    /// All of `z`, row by row.
-    fn rows(&self) -> Place {
-        Place { first: 0, row: self.layer.bias.len(), line: 1 }
-    }
-
-    /// The bias and x's part of the sums for `len` time steps.
+    /// The bias and x's part of some groups' sums for `len` time steps.
     #[inline(always)]
-    fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize, place: Place) {
+    fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize, groups: Range<usize>, place: Place) {
         let (layer, batch, input) = (self.layer, self.pass.batch, self.layer.sizes.input);
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
         let all = self.pass.active[first + len - 1] == batch;
-        for group in 0..layer.groups {
+        for group in groups {
             let (group_lines, line, w_ih, _) = layer.group(group);
+            let (first_line, stride) = match place {
+                Place::ByRow => (line, layer.bias.len()),
+                Place::ByGroup { first, row } => (first + STEPS * line + row * group_lines, group_lines),
+            };
             for n in 0..if all { 1 } else { len } {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
-                let first_line = place.first + n * batch * place.row + line * place.line;
-                let mut z = Sums { data: self.pass.z, stride: place.row, first: first_line };
+                let mut z = Sums { data: self.pass.z, stride, first: first_line + n * batch * stride };
                 let count = if all { len * batch } else { self.pass.active[first + n] };
                 add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
             }
@@ -366,7 +383,7 @@ impl<E: Element> On<'_, E> {
         let alone = active == 1 && self.step_alone(simd, x, z, backwards);
         if !alone {
             if !ahead {
-                self.input_part(simd, first, 1, self.rows());
+                self.input_part(simd, first, 1, 0..layer.groups, Place::ByRow);
             }
             for group in 0..layer.groups {
                 prefetch(share(soon, group, layer.groups));

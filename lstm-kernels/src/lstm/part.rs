@@ -19,7 +19,7 @@ pub(super) struct Part {
     h: Vec<f32>,
     /// \[cells, streams, padded(hidden)\]
     c: Vec<f32>,
-    /// \[directions at a time, streams, padded(hidden)\]: o tanh(c') before a projection, or of a stream alone.
+    /// For each direction at a time [`Pass::next`].
     next: Vec<f32>,
     /// Each direction's that runs at the same time, one after the other.
     z: Vec<Line>,
@@ -62,7 +62,7 @@ impl Part {
         grow(&mut self.x, floats, 0.0);
         grow(&mut self.y, floats, 0.0);
         let at_once = lstm.directions_at_once();
-        grow(&mut self.next, at_once * next_len(lstm, streams), 0.0);
+        grow(&mut self.next, at_once * next_len(lstm, steps, streams), 0.0);
         grow(&mut self.z, at_once * scratch(lstm, steps, streams), Line::ZERO);
         grow(&mut self.active, steps, 0);
     }
@@ -212,7 +212,7 @@ impl Part {
     pub(super) fn step(&mut self, lstm: &Lstm, batch: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
         let hidden = lstm.config.hidden_size;
         grow(&mut self.y, batch * hidden, 0.0);
-        grow(&mut self.next, next_len(lstm, batch), 0.0);
+        grow(&mut self.next, next_len(lstm, 1, batch), 0.0);
         grow(&mut self.z, scratch(lstm, 1, batch), Line::ZERO);
         let pass = Pass {
             batch,
@@ -238,7 +238,7 @@ impl Part {
         let (config, streams, steps) = (&lstm.config, self.streams(), times.len());
         let size = config.h_size();
         let [h_size, c_size] = [size, config.hidden_size].map(|size| streams * layout::padded(size));
-        let (next_len, z_len) = (next_len(lstm, streams), scratch(lstm, steps, streams));
+        let (next_len, z_len) = (next_len(lstm, steps, streams), scratch(lstm, steps, streams));
         for (layer, pair) in lstm.layers.chunks_exact(2).enumerate() {
             let (h, h_back) = self.h[2 * layer * h_size..][..2 * h_size].split_at_mut(h_size);
             let (c, c_back) = self.c[2 * layer * c_size..][..2 * c_size].split_at_mut(c_size);
@@ -264,9 +264,9 @@ impl Part {
     }
 }
 
-/// The length of [`Pass::next`].
-fn next_len(lstm: &Lstm, streams: usize) -> usize {
-    streams.saturating_mul(layout::padded(lstm.config.hidden_size))
+/// The length of [`Pass::next`] for any of the layers.
+fn next_len(lstm: &Lstm, steps: usize, streams: usize) -> usize {
+    lstm.layers.iter().map(|layer| layer.next_len(steps, streams)).max().unwrap_or(0)
 }
 
 /// Lines of scratch for any of the layers.

@@ -1,20 +1,33 @@
 //! One stream through a large layer: x's part of each chunk of time steps is computed in between the steps of the chunk
 //! before ([`kernel::overlap`](crate::kernel::overlap) has the idea and the figures).
 
-use core::ops::RangeInclusive;
+use alloc::vec::Vec;
 
 use super::{On, Packed, Pass, Place};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
-use crate::kernel::overlap::{Ahead, Rest, STEPS, Steps, by_chain, serves};
+use crate::kernel::overlap::{Ahead, Plan, Rest, STEPS, Steps, WAITING, by_chain, serves};
+use crate::layout;
 use crate::simd::{Op, Simd};
+use crate::weights::Sizes;
 
 /// Chunks from which on it is done: the first one's x has nothing to go beside.
 const CHUNKS: usize = 3;
 
-/// Bytes of h's weights: more than the L1 cache holds, and not so much that they keep the memory busy ((896, 896) is 7 %
-/// faster, (1024, 1024) 1 %), for x's weights are there twice.
-const H_BYTES: RangeInclusive<usize> = 56 << 10..=12 << 20;
+/// The most bytes of h's weights: more keep the memory busy ((896, 896) is 7 % faster, (1024, 1024) 1 %), for x's weights
+/// are there twice. (A layer of several groups has no fewer than it takes.)
+const MOST: usize = 12 << 20;
+
+/// The fewest inputs that are worth it.
+const INPUTS: usize = 15;
+
+/// What it takes besides the packed weights.
+#[derive(Clone)]
+pub(super) struct Overlap<E: Element> {
+    plan: Plan,
+    /// x's columns once more.
+    x_by_chain: Vec<E::Line>,
+}
 
 /// Some time steps, and where their sums begin in a pass's `z`.
 #[derive(Clone, Copy)]
@@ -27,26 +40,43 @@ struct Chunk {
 impl Chunk {
     /// The sums from some row on.
     const fn place(self, row: usize) -> Place {
-        Place { first: self.z + 4 * row, row: 4, line: STEPS }
+        Place::ByGroup { first: self.z, row }
     }
 }
 
 impl<E: Element> Packed<E> {
     /// With what it takes, if a layer gains from it and is what the kernel is written for.
     pub(super) fn ready_to_overlap(mut self, token: Token) -> Self {
-        let groups_of_4 = self.sizes.hidden.is_multiple_of(16) && self.projection.is_none();
-        let input = self.sizes.input >= 16 && self.sizes.input.is_multiple_of(2);
+        let Sizes { input, hidden, .. } = self.sizes;
         let (w_ih, w_hh) = self.tensors();
-        let served = matches!(token.isa(), Isa::V4 | Isa::V4F16) && E::IS_F32;
-        if served && groups_of_4 && input && H_BYTES.contains(&size_of_val(w_hh)) {
-            self.x_by_chain = by_chain::<E>(w_ih, self.sizes.input);
+        let served = matches!(token.isa(), Isa::V4 | Isa::V4F16) && E::IS_F32 && self.projection.is_none();
+        if served && input >= INPUTS && self.groups > 1 && size_of_val(w_hh) <= MOST {
+            let last = usize::from(self.last_lines() > 0);
+            let plan = Plan::new(self.groups - last, last > 0, input, hidden);
+            let x_by_chain = by_chain::<E>(&w_ih[..E::FORM.group * input * plan.groups], input);
+            self.overlap = (plan.groups > 0).then_some(Overlap { plan, x_by_chain });
         }
         self
     }
 
+    /// The lines of the last group, or 0 if they are 4 as those of all.
+    fn last_lines(&self) -> usize {
+        match self.bias.len() - E::FORM.group * (self.groups - 1) {
+            4 => 0,
+            lines => lines,
+        }
+    }
+
     /// Lines of `z` that it needs, if the layer is ready: the sums of two chunks, and those that wait.
     pub(super) fn overlap_lines(&self) -> usize {
-        if self.x_by_chain.is_empty() { 0 } else { 2 * STEPS * self.bias.len() + 4 * STEPS }
+        if self.overlap.is_none() { 0 } else { 2 * STEPS * self.bias.len() + WAITING }
+    }
+
+    /// Floats that it needs in [`Pass::next`] behind the new h: a chunk's rows of an odd number of inputs, made even.
+    pub(super) fn overlap_floats(&self, steps: usize) -> usize {
+        let input = self.sizes.input;
+        let needed = self.overlap.is_some() && steps >= CHUNKS * STEPS && !input.is_multiple_of(2);
+        if needed { STEPS * (input + 1) } else { 0 }
     }
 }
 
@@ -54,13 +84,15 @@ impl<E: Element> On<'_, E> {
     /// All steps, if that is faster so.
     #[inline(always)]
     pub(super) fn overlapped<S: Simd>(&mut self, simd: S) -> bool {
+        if const { !serves::<S, E>() } {
+            return false; // and nothing of what follows is built
+        }
         let (steps, chunk_lines) = (self.pass.active.len(), STEPS * self.layer.bias.len());
         let one = self.pass.batch == 1 && steps >= CHUNKS * STEPS && self.pass.active[steps - 1] == 1;
-        if const { !serves::<S, E>() } || !one || self.layer.x_by_chain.is_empty() {
-            return false;
-        }
-        let room = self.pass.z.len() >= self.layer.overlap_lines();
-        debug_assert!(room, "`scratch_lines` counts them");
+        let Some(overlap) = self.layer.overlap.as_ref().filter(|_| one) else { return false };
+        let next_len = layout::padded(self.layer.sizes.hidden) + self.layer.overlap_floats(steps);
+        let room = self.pass.z.len() >= self.layer.overlap_lines() && self.pass.next.len() >= next_len;
+        debug_assert!(room, "`scratch_lines` and `next_len` count them");
         if !room {
             return false;
         }
@@ -68,15 +100,19 @@ impl<E: Element> On<'_, E> {
             let (first, len) = pass.chunk(done, STEPS);
             Chunk { first, len, z }
         };
+        let (ahead, groups) = (overlap.plan.groups, self.layer.groups);
         let mut here = chunk(&self.pass, 0, 0);
-        self.input_part(simd, here.first, here.len, here.place(0));
+        self.input_part(simd, here.first, here.len, 0..groups, here.place(0));
         let mut done = here.len;
         while here.len > 0 {
             let next = chunk(&self.pass, done, chunk_lines - here.z);
-            self.both(simd, here, next);
+            if next.len > 0 {
+                self.input_part(simd, next.first, next.len, ahead..groups, next.place(0));
+            }
+            self.both(simd, overlap, here, next);
             if !next.len.is_multiple_of(2) {
                 let last = next.len - 1;
-                self.input_part(simd, next.first + last, 1, next.place(last));
+                self.input_part(simd, next.first + last, 1, 0..ahead, next.place(last));
             }
             here = next;
             done += next.len;
@@ -86,33 +122,51 @@ impl<E: Element> On<'_, E> {
 
     /// The steps of a chunk, and x's part of the next one but for an odd last row.
     #[inline(always)]
-    fn both<S: Simd>(&mut self, simd: S, here: Chunk, next: Chunk) {
+    fn both<S: Simd>(&mut self, simd: S, overlap: &Overlap<E>, here: Chunk, next: Chunk) {
         let start = if self.pass.reverse { here.first + here.len - 1 } else { here.first };
         let backwards = self.pass.backwards(start);
         let (layer, pass) = (self.layer, &mut self.pass);
         let (input, hidden, chunk_lines) = (layer.sizes.input, layer.sizes.hidden, STEPS * layer.bias.len());
+        let padded = layout::padded(hidden);
         let (_, w_hh) = layer.tensors();
         let (z, waiting) = pass.z.split_at_mut(2 * chunk_lines);
         let (low, high) = z.split_at_mut(chunk_lines);
-        let (z, next_z) = if here.z < next.z { (low, high) } else { (high, low) };
-        let x = &pass.x[next.first * input..][..next.len * input];
-        let mut ahead = Ahead::<E>::new(&layer.x_by_chain, &layer.bias, (x, input), next_z, waiting);
-        let steps = Steps {
-            w_hh,
-            z: z.as_chunks().0,
-            h: &mut pass.h[..hidden],
-            c: &mut pass.c[..hidden],
-            next: &mut pass.next[..hidden],
-            out: &mut pass.out[here.first * pass.out_stride + pass.out_first..],
-            out_stride: pass.out_stride,
-            steps: here.len,
-            reverse: pass.reverse,
-            backwards,
-            ahead: &mut ahead,
-        };
-        apart(simd, steps);
-        apart(simd, Rest(&mut ahead));
+        let (z, next_z) = if here.z < next.z { (&*low, high) } else { (&*high, low) };
+        let (next_h, rows) = pass.next.split_at_mut(padded);
+        let x = even(&pass.x[next.first * input..][..next.len * input], input, rows);
+        let inputs = input.next_multiple_of(2);
+        let ahead = &mut Ahead::<E>::new(&overlap.x_by_chain, &layer.bias, (x, inputs), next_z, waiting);
+        let (h, c, next) = (&mut pass.h[..padded], &mut pass.c[..padded], next_h);
+        let out = &mut pass.out[here.first * pass.out_stride + pass.out_first..];
+        let (steps, reverse, out_stride) = (here.len, pass.reverse, pass.out_stride);
+        macro_rules! steps {
+            ($($last:literal)*) => { match (layer.last_lines(), overlap.plan.cut) {
+                $( ($last, false) => steps!(@ $last, false), )*
+                $( ($last, true) => steps!(@ $last, true), )*
+                (lines, _) => debug_assert!(false, "no function for a last group of {lines} lines"),
+            } };
+            (@ $last:literal, $cut:literal) => {
+                apart(simd, Steps::<E, $last, $cut> {
+                    w_hh, z, h, c, next, hidden, out, out_stride, steps, reverse, backwards, ahead: &mut *ahead,
+                })
+            };
+        }
+        steps!(0 5 6 7);
+        apart(simd, Rest(ahead));
     }
+}
+
+/// Rows of an even number of inputs: an odd number is copied, and gets one whose product with a weight of zero, the
+/// kernel's last one then, changes nothing: not even the sign of a zero, being negative.
+fn even<'a>(x: &'a [f32], input: usize, copy: &'a mut [f32]) -> &'a [f32] {
+    if input.is_multiple_of(2) {
+        return x;
+    }
+    for (row, copy) in x.chunks_exact(input).zip(copy.chunks_exact_mut(input + 1)) {
+        copy[..input].copy_from_slice(row);
+        copy[input] = -0.0;
+    }
+    &copy[..x.len() / input * (input + 1)]
 }
 
 /// Enters a kernel as a function of its own: inlined into the only place that calls it, it lacked registers (20 %

@@ -18,7 +18,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{On, Packed, PackedLayer, Pass};
+use super::{On, Packed, PackedLayer, Pass, Place};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::run::{AHEAD, pays};
@@ -127,7 +127,7 @@ impl On<'_, f32> {
         self.pass.active = &self.pass.active[..all];
         while done < all {
             let (first, len) = self.pass.chunk(done, AHEAD);
-            self.input_part(simd, first, len, self.rows());
+            self.input_part(simd, first, len, 0..1, Place::ByRow);
             let backwards = self.pass.backwards(done);
             let (layer, pass) = (self.layer, &mut self.pass);
             let (hidden, padded, out_stride) = (layer.sizes.hidden, 4 * lines, pass.out_stride);
@@ -261,7 +261,7 @@ impl<E: Element> Packed<E> {
         }
         let Self { sizes, bias, groups, small, .. } = self;
         let x_lines = sizes.input * lines;
-        Packed { sizes, bias, columns, x_by_chain: Vec::new(), x_lines, groups, projection: None, small }
+        Packed { sizes, bias, columns, overlap: None, x_lines, groups, projection: None, small }
     }
 }
 

@@ -1,0 +1,73 @@
+//! The bits themselves: the order of operations is part of the definition, so a release that changes one bit of these is
+//! a breaking one. (That all instruction sets and methods give the same ones, other tests show.)
+
+use lstm_kernels::lstm::Input;
+use lstm_kernels::{Dtype, LstmConfig, activation, lstm_cell};
+use support::{GRID, LstmModel, Model, Random, isas};
+
+/// FNV-1a of the bits of some numbers. They come from uniform ones: normal ones take a logarithm, which may differ from
+/// one system to another.
+fn digest<'a>(values: impl IntoIterator<Item = &'a f32>) -> u64 {
+    let bytes = values.into_iter().flat_map(|value| value.to_bits().to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// A prime number apart, so that all exponents and both signs are there.
+fn numbers() -> impl Iterator<Item = f32> {
+    (0..=u32::MAX).step_by(99_991).map(f32::from_bits).filter(|number| !number.is_nan())
+}
+
+#[test]
+fn the_activations_keep_their_bits() {
+    let of = |f: fn(f32) -> f32| digest(&numbers().map(f).collect::<Vec<_>>());
+    assert_eq!([of(activation::tanh), of(activation::sigmoid)], [0x7a1d_048b_1232_abb9, 0xd236_c412_60f9_8a2a]);
+}
+
+#[test]
+fn the_cells_of_the_grid_keep_their_bits() {
+    for isa in isas() {
+        let digests = [Dtype::F32, Dtype::F16, Dtype::Bf16].map(|dtype| {
+            let mut found = Vec::new();
+            for (n, shape) in GRID.iter().filter(|shape| shape.dtype == dtype).enumerate() {
+                let mut random = Random::new(n as u64);
+                let cell = shape.cell(&Model::exact(shape, &mut random, 2.0).weights(), isa);
+                let mut states = cell.states(1);
+                for _ in 0..4 {
+                    cell.step(&random.uniforms(shape.input, 2.0), &mut *states, 0);
+                    found.extend(states.h(0).iter().chain(states.c(0)));
+                }
+            }
+            digest(&found)
+        });
+        let expected = [0x4021_eafa_3775_fe56, 0xd306_bf97_ec18_17f9, 0x815a_0aab_b18c_51f6];
+        assert_eq!(digests, expected, "{isa}");
+    }
+}
+
+#[test]
+fn a_head_keeps_its_bits() {
+    lstm_cell!(struct Cell, in=3, hidden=53, out=2);
+    let mut random = Random::new(1);
+    let model = LstmModel::random(LstmConfig::new(3, 53), &mut random, 1.0);
+    let (weight, bias) = (random.uniforms(2 * 53, 1.0), random.uniforms(2, 1.0));
+    let weights = model.weights()[0].with_head(&weight, Some(&bias));
+    let seq = random.uniforms(3 * 8, 2.0);
+    for isa in isas() {
+        let (cell, mut state, mut out) = (Cell::with_isa(&weights, isa).unwrap(), Cell::zero_state(), [[0.0; 2]; 8]);
+        cell.run_out(seq.as_chunks().0, &mut state, &mut out).unwrap();
+        assert_eq!(digest(out.as_flattened()), 0xee90_ef67_3e14_fbe5, "{isa}");
+    }
+}
+
+#[test]
+fn a_projection_keeps_its_bits() {
+    let config = LstmConfig::new(5, 70).num_layers(2).bidirectional(true).proj_size(33);
+    let mut random = Random::new(1);
+    let model = LstmModel::random(config, &mut random, 2.0);
+    let x = random.uniforms(6 * 3 * 5, 2.0);
+    for isa in isas() {
+        let found = model.lstm(isa).forward(Input::new(&x, &[6, 3, 5]), None).unwrap();
+        let all = found.output.data.iter().chain(&found.h_n.data).chain(&found.c_n.data);
+        assert_eq!(digest(all), 0x65dc_5002_aca3_c8a1, "{isa}");
+    }
+}
