@@ -41,7 +41,7 @@ fn main() {
         criterion.sample_size(10).warm_up_time(Duration::from_millis(100)).measurement_time(Duration::from_millis(800));
     let before = fma_peak();
     let mut figures = Vec::new();
-    for (input, hidden) in [(1, 16), (10, 20), (40, 40), (64, 64), (128, 128), (256, 256), (512, 512)] {
+    for (input, hidden) in [(1, 16), (10, 20), (40, 40), (64, 64), (100, 100), (128, 128), (256, 256), (512, 512)] {
         let one = LstmConfig::new(input, hidden);
         let mut configs = vec![one];
         // More layers and directions are the same kernels again: two sizes show what the driver adds.
