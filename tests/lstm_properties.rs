@@ -15,7 +15,7 @@ const PROMISE: Close = Close::Absolute(1e-6);
 /// Below, at and above four streams, which are a tile, and 32.
 const BATCHES: [usize; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 17, 33];
 
-/// Inputs on both sides of 4 (more chains), 16 (chunks that overlap) and 64 (one block of columns); units on both sides
+/// Inputs on both sides of 4 (more chains), 15 (chunks that overlap) and 64 (one block of columns); units on both sides
 /// of multiples of 16, of 48 (more than one group of lines), and of 60 and 76 (one more).
 const SIZES: [(usize, usize); 24] = [
     (3, 15),

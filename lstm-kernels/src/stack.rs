@@ -249,15 +249,7 @@ impl<A: Layer, B: Layer<Input = A::Output>> Layer for (A, B) {
     }
 
     fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
-        Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
-        if const { take_turns::<A>() } {
-            for (x, out) in seq.iter().zip(out) {
-                *out = *self.step(x, state);
-            }
-            return Ok(());
-        }
-        let (first, second) = state;
-        in_chunks(&self.0, seq, first, out, |h, out| self.1.run(h, second, out))
+        run_pair(self, seq, state, out, |pair, x, state| *pair.step(x, state), B::run)
     }
 }
 
@@ -270,38 +262,33 @@ impl<A: Layer, B: LayerOut<Input = A::Output>> LayerOut for (A, B) {
     }
 
     fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error> {
-        Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
-        if const { take_turns::<A>() } {
-            for (x, out) in seq.iter().zip(out) {
-                *out = self.step_out(x, state);
-            }
-            return Ok(());
-        }
-        let (first, second) = state;
-        in_chunks(&self.0, seq, first, out, |h, out| self.1.run_out(h, second, out))
+        run_pair(self, seq, state, out, Self::step_out, B::run_out)
     }
 }
 
-/// Whether the layers of a pair take turns at each time step.
-const fn take_turns<First: Layer>() -> bool {
-    size_of::<First::Input>() + size_of::<First::Output>() <= SMALL
-}
-
-/// Runs the first layer of a pair over some steps, then `second` from its h to `out`, and so on. `seq` and `out` are of
-/// the same length.
-fn in_chunks<A: Layer, O>(
-    first: &A,
+/// A whole sequence through a pair, whose outputs are those of its `step`, or of what `run` makes of the first layer's
+/// h.
+fn run_pair<A: Layer, B: Layer<Input = A::Output>, O>(
+    pair: &(A, B),
     seq: &[A::Input],
-    state: &mut A::State,
+    state: &mut (A::State, B::State),
     out: &mut [O],
-    mut second: impl FnMut(&[A::Output], &mut [O]) -> Result<(), Error>,
+    step: impl Fn(&(A, B), &A::Input, &mut (A::State, B::State)) -> O,
+    run: impl Fn(&B, &[A::Output], &mut B::State, &mut [O]) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
+    if const { size_of::<A::Input>() + size_of::<A::Output>() <= SMALL } {
+        for (x, out) in seq.iter().zip(out) {
+            *out = step(pair, x, state);
+        }
+        return Ok(());
+    }
     // What it holds does not matter.
-    let mut between = [*A::output(state); CHUNK];
+    let mut between = [*A::output(&state.0); CHUNK];
     for (seq, out) in seq.chunks(CHUNK).zip(out.chunks_mut(CHUNK)) {
         let between = &mut between[..seq.len()];
-        first.run(seq, state, between)?;
-        second(between, out)?;
+        pair.0.run(seq, &mut state.0, between)?;
+        run(&pair.1, between, &mut state.1, out)?;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@
 //! h's weights come from the L3 cache: (512, 512) 65,500, 55,300; (640, 640) 104,800, 91,100; (768, 768) 162,700,
 //! 148,600. Without, and so, where hidden is no multiple of 16, inputs are odd, or there are more of them than units:
 //! (63, 64) 821, 703; (100, 100) 2,145, 1,947; (129, 128) 3,616, 3,071; (150, 150) 5,170, 4,553; (200, 200) 9,186, 8,058;
-//! (300, 300) 21,900, 19,800; and (with whole pieces, the rest alone, or cut, the rest in `product`) (112, 112) 2,609,
+//! (300, 300) 21,900, 20,000; and (with whole pieces, the rest alone, or cut, the rest in `product`) (112, 112) 2,609,
 //! 2,317; (257, 128) 4,932, 4,388.
 //!
 //! On Zen 5, with pieces of both chains (not measured since): (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128)
@@ -98,19 +98,24 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// For a layer of so many groups of 4 lines, and a `last` one of another number or none.
-    pub(crate) fn new(groups: usize, last: bool, input: usize, hidden: usize) -> Self {
-        let hosts = groups + usize::from(last);
-        let cut = usize::min(groups, hosts * hidden / input);
+    /// For a layer of `all` groups, of which `groups` have 4 lines.
+    pub(crate) fn new(all: usize, groups: usize, input: usize, hidden: usize) -> Self {
+        let cut = usize::min(groups, all * hidden / input);
         // Whole pieces: how many blocks of h, and how long a last one, are in a step of a group, and how many steps of
         // a group take all pieces of another.
         let (blocks, room) = (hidden / BLOCK, hidden % BLOCK / 2);
-        let (long, short) = (input.div_ceil(2) / (BLOCK / 2), input.div_ceil(2) % (BLOCK / 2));
-        let (rounds, times) = if both(short) { (2 * short, 0.5) } else { (short, 1.0) };
-        let each = |count: f64, blocks: usize| if count > 0.0 { count / blocks as f64 } else { 0.0 };
-        let steps =
-            each(long as f64, blocks) + each(if short > 0 { times } else { 0.0 }, blocks + usize::from(rounds <= room));
-        let whole = usize::min(groups, (hosts as f64 / steps) as usize);
+        let pairs = input.div_ceil(2);
+        let long = match pairs / (BLOCK / 2) {
+            0 => 0.0,
+            long => long as f64 / blocks as f64,
+        };
+        let (rounds, times) = match pairs % (BLOCK / 2) {
+            0 => (0, 0.0),
+            short if both(short) => (2 * short, 0.5),
+            short => (short, 1.0),
+        };
+        let steps = long + times / (blocks + usize::from(rounds <= room)) as f64;
+        let whole = usize::min(groups, (all as f64 / steps) as usize);
         // (Zen 4: with 4 groups whole for 5, (100, 100) 2,072 and 1,971 ns; 7 for 8, (150, 150) 4,635 and 4,667; 10 for
         // 11, (200, 200) 7,994 and 8,292.)
         if 8 * whole < 7 * cut { Self { groups: cut, cut: true } } else { Self { groups: whole, cut: false } }
@@ -208,13 +213,13 @@ impl<'a, E: Element> Ahead<'a, E> {
             x: x.as_chunks().0,
             pairs: input / 2,
             rows,
-            groups: w_ih.len() / 4 / input,
+            groups: if rows == 0 { 0 } else { w_ih.len() / 4 / input },
             z: z.as_chunks_mut().0.as_chunks_mut().0,
             waiting: waiting.as_chunks_mut().0.as_chunks_mut().0,
             row: 0,
             chain: 0,
             pair: 0,
-            group: if rows == 0 { usize::MAX } else { 0 },
+            group: 0,
             done: 0,
         }
     }
@@ -269,7 +274,7 @@ impl<'a, E: Element> Ahead<'a, E> {
         let waiting = if self.pair == 0 { z } else { &mut self.waiting[self.row] };
         if self.chain == 0 {
             store(simd, sums, waiting);
-            self.go_on(all, 2);
+            self.go_on(all);
         } else {
             let first = load(simd, waiting);
             self.finish(simd, first, sums, all);
@@ -287,19 +292,19 @@ impl<'a, E: Element> Ahead<'a, E> {
             }
             each_of_4!(n < 4 => { sums[n].store(simd, &mut z[n].0); });
         }
-        self.go_on(all, if both(all) { 1 } else { 2 });
+        self.go_on(all);
     }
 
-    /// The next two rows of a block of `count` columns of a chain, which comes `times` times; or the next block.
+    /// The next two rows of a block of `count` columns of a chain, its other chain, or the next block.
     #[inline(always)]
-    fn go_on(&mut self, count: usize, times: usize) {
+    fn go_on(&mut self, count: usize) {
         self.row += 1;
         if self.row < self.rows {
             return;
         }
         self.row = 0;
         self.chain += 1;
-        if self.chain < times {
+        if self.chain < 2 && !both(count) {
             return;
         }
         (self.chain, self.pair) = (0, self.pair + count);
@@ -340,7 +345,7 @@ impl<E: Element, const LAST: usize, const CUT: bool> Op for Steps<'_, '_, E, LAS
         // A copy that the compiler need not keep in memory.
         let mut here = Ahead { z: &mut *ahead.z, waiting: &mut *ahead.waiting, ..*ahead };
         let groups = (h.len() / 4 - LAST) / 4;
-        let all = groups + if LAST > 0 { 1 } else { 0 };
+        let all = groups + usize::from(LAST > 0);
         for n in 0..steps {
             let row = if reverse { steps - 1 - n } else { n };
             for g in 0..all {
@@ -515,7 +520,7 @@ mod tests {
     #[test]
     fn as_much_of_x_goes_beside_h_as_there_is_room_for() {
         let plan = |groups, last, input, hidden| {
-            let Plan { groups, cut } = Plan::new(groups, last, input, hidden);
+            let Plan { groups, cut } = Plan::new(groups + usize::from(last), groups, input, hidden);
             (groups, cut)
         };
         assert_eq!(plan(4, false, 64, 64), (4, false));

@@ -51,8 +51,8 @@ impl<E: Element> Packed<E> {
         let (w_ih, w_hh) = self.tensors();
         let served = matches!(token.isa(), Isa::V4 | Isa::V4F16) && E::IS_F32 && self.projection.is_none();
         if served && input >= INPUTS && self.groups > 1 && size_of_val(w_hh) <= MOST {
-            let last = usize::from(self.last_lines() > 0);
-            let plan = Plan::new(self.groups - last, last > 0, input, hidden);
+            let groups = self.groups - usize::from(self.last_lines() > 0);
+            let plan = Plan::new(self.groups, groups, input, hidden);
             let x_by_chain = by_chain::<E>(&w_ih[..E::FORM.group * input * plan.groups], input);
             self.overlap = (plan.groups > 0).then_some(Overlap { plan, x_by_chain });
         }
@@ -140,18 +140,14 @@ impl<E: Element> On<'_, E> {
         let out = &mut pass.out[here.first * pass.out_stride + pass.out_first..];
         let (steps, reverse, out_stride) = (here.len, pass.reverse, pass.out_stride);
         macro_rules! steps {
-            ($($last:literal)*) => { match (layer.last_lines(), overlap.plan.cut) {
-                $( ($last, false) => steps!(@ $last, false), )*
-                $( ($last, true) => steps!(@ $last, true), )*
+            ($($last:literal $cut:literal),*) => { match (layer.last_lines(), overlap.plan.cut) {
+                $( ($last, $cut) => apart(simd, Steps::<E, $last, $cut> {
+                    w_hh, z, h, c, next, hidden, out, out_stride, steps, reverse, backwards, ahead: &mut *ahead,
+                }), )*
                 (lines, _) => debug_assert!(false, "no function for a last group of {lines} lines"),
             } };
-            (@ $last:literal, $cut:literal) => {
-                apart(simd, Steps::<E, $last, $cut> {
-                    w_hh, z, h, c, next, hidden, out, out_stride, steps, reverse, backwards, ahead: &mut *ahead,
-                })
-            };
         }
-        steps!(0 5 6 7);
+        steps!(0 false, 0 true, 5 false, 5 true, 6 false, 6 true, 7 false, 7 true);
         apart(simd, Rest(ahead));
     }
 }
