@@ -39,7 +39,12 @@ fn the_cells_of_the_grid_keep_their_bits() {
             }
             digest(&found)
         });
-        let expected = [0x4021_eafa_3775_fe56, 0xd306_bf97_ec18_17f9, 0x815a_0aab_b18c_51f6];
+        // A debug build has fewer of them.
+        let expected = if cfg!(debug_assertions) {
+            [0xcb47_74c9_3487_20fa, 0x5d70_87eb_0843_ebad, 0x719c_7d21_359f_a238]
+        } else {
+            [0x4306_71c8_104e_d4a1, 0xf275_c1fc_02e4_6c40, 0xe42b_08dc_7a19_d277]
+        };
         assert_eq!(digests, expected, "{isa}");
     }
 }
