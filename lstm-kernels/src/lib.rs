@@ -61,11 +61,12 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4`, `v4f16` or `neon`), which
-//! sets what detection chooses; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std` and
-//! needs no heap (but for `x86_64-unknown-none` and `-uefi` the compiler fails on `pulp`). Off by default: `bake` reads
-//! weights at compile time, in the macro alone; `safetensors` reads weights from a PyTorch `state_dict` (see the
-//! modules `from_pytorch` and `state_dict`), and brings a JSON parser and serde; `ndarray` gives `Lstm` a method for
-//! arrays, `forward_array`; `rayon` gives `Lstm` the method `threads`: nothing changes until it is called.
+//! sets what detection chooses; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std`, needs
+//! no heap (but for `x86_64-unknown-none` and `-uefi` the compiler fails on `pulp`), and is built in 2 seconds; the
+//! kernels of `Lstm` take the compiler a minute. Off by default: `bake` reads weights at compile time, in the macro alone;
+//! `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a
+//! JSON parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method
+//! `threads`: nothing changes until it is called.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
