@@ -169,7 +169,7 @@ pub(super) fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: 
         return;
     }
     // In memory while a block is summed: there is no room for z in the registers beside its accumulators.
-    let z = aside::<_, T>(z);
+    let z = aside(z, T > 1);
     for (columns, start) in columns.chunks(BLOCK / E::FORM.share * stride).zip((0..).step_by(BLOCK)) {
         let mut inputs = part.inputs;
         each_of_4!(t < T => {
@@ -208,6 +208,13 @@ impl<S: Simd, E: Element, const N: usize, const T: usize, const C: usize> Sectio
     }
 }
 
+/// How many accumulators the registers hold. Of a half type a widened line for several streams takes one, too, beside
+/// a broadcast for each of them.
+const fn accumulators<S: Simd, E: Element>(streams: usize) -> usize {
+    let widened = S::MANY_REGISTERS && !E::IS_F32 && streams > 1;
+    if widened { S::ACCUMULATORS - streams } else { S::ACCUMULATORS }
+}
+
 /// As many of the `C` chains together as the registers hold. (In the body of `Block::run`, a step of (256, 256) with AVX2
 /// has 18 % more instructions.)
 #[inline(always)]
@@ -219,39 +226,43 @@ fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     let zero = [[S::Row::splat(simd, 0.0); N]; T];
     if const { C == 1 } {
         pass::<S, E, N, T, 1, C>(simd, 0, start, &part)
-    } else if const { C == 2 && S::ACCUMULATORS >= 2 * N * T } {
+    } else if const { C == 2 && accumulators::<S, E>(T) >= 2 * N * T } {
         pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
     } else if const { C == 2 } {
         let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
-        let first = aside::<_, T>(&mut first);
+        // A tile that is all of a group stands amid other code.
+        let amid = part.stride == N && const { !S::MANY_REGISTERS && !S::PORTABLE && N == 4 };
+        let first = aside(&mut first, T > 1 || amid);
         let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
         join(simd, *first, second)
-    } else if const { S::ACCUMULATORS >= 4 * N * T } {
+    } else if const { accumulators::<S, E>(T) >= 4 * N * T } {
         pass::<S, E, N, T, 4, C>(simd, 0, start, &part)
-    } else if const { S::ACCUMULATORS >= 2 * N * T } {
+    } else if const { accumulators::<S, E>(T) >= 2 * N * T } {
         let mut first = pass::<S, E, N, T, 2, C>(simd, 0, start, &part);
-        let first = aside::<_, T>(&mut first);
+        let first = aside(&mut first, T > 1);
         let second = pass::<S, E, N, T, 2, C>(simd, 2, zero, &part);
         join(simd, *first, second)
     } else {
         let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
-        let first = aside::<_, T>(&mut first);
+        let first = aside(&mut first, T > 1);
         let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
         *first = join(simd, *first, second);
-        let first = aside::<_, T>(first);
+        let first = aside(first, T > 1);
         let mut third = pass::<S, E, N, T, 1, C>(simd, 2, zero, &part);
-        let third = aside::<_, T>(&mut third);
+        let third = aside(&mut third, T > 1);
         let fourth = pass::<S, E, N, T, 1, C>(simd, 3, zero, &part);
         join(simd, *first, join(simd, *third, fourth))
     }
 }
 
-/// Sums of several streams that are done, in memory: left in registers, they would drive an accumulator of the next
-/// ones into the stack in each round (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the room, and no time
-/// for it.
+/// Sums that are done, `put` in memory: left in registers, they may drive an accumulator of the next ones into the stack
+/// in each round, which the loop then waits for (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the registers,
+/// and no time for memory, with AVX-512. With AVX2 its 4 lines have not: whether the compiler finds a way depends on the
+/// program around them ((2, 80) 1,360 or 1,020 ns on Zen 4, (7, 13) 63 or 53). As a function of its own a tile is safe,
+/// and faster without ((10, 20) 86 or 89 ns).
 #[inline(always)]
-fn aside<Z, const T: usize>(sums: &mut Z) -> &mut Z {
-    if const { T > 1 } { black_box(sums) } else { sums }
+fn aside<Z>(sums: &mut Z, put: bool) -> &mut Z {
+    if put { black_box(sums) } else { sums }
 }
 
 /// a + b.
@@ -322,6 +333,12 @@ pub(super) fn advance<S: Simd, E: Element, const N: usize, const T: usize, const
         black_box(());
         let Some((round, others)) = rest.split_at_checked(stride * (C / E::FORM.share)) else { break };
         rest = others;
+        if const { E::FORM.share == 2 && G == 2 && T == 1 && N > 8 } {
+            let (even, odd) = chains.split_at_mut(1);
+            let x = [blocks[0][k][chain], blocks[0][k][chain + 1]];
+            two_columns::<S, E, N>(simd, [&mut even[0][0], &mut odd[0][0]], &round[first..], x);
+            continue;
+        }
         each_of_4!(g < G => {
             let lines = &round[(chain + g) / E::FORM.share * stride + first..][..N];
             // (Behind the checks of the lines: before them, the compiler broadcasts from a register, not from memory,
@@ -357,5 +374,22 @@ pub(super) fn column<S: Simd, E: Element, const N: usize, const T: usize>(
     each!(n < N => {
         let line = E::load(simd, &column[n], part);
         each_of_4!(t < T => { chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]); });
+    });
+}
+
+/// [`column`] for two columns that share their lines. One column after the other, the compiler would keep all lines for
+/// the second, and for want of registers some sums in the stack ((1, 48) in bf16 with AVX-512 340 to 232 ns on Zen 4, up
+/// to 8 lines 2 % slower).
+#[inline(always)]
+fn two_columns<S: Simd, E: Element, const N: usize>(
+    simd: S,
+    [even, odd]: [&mut [S::Row; N]; 2],
+    columns: &[E::Line],
+    x: [f32; 2],
+) {
+    let (x, columns) = ([S::Row::splat(simd, x[0]), S::Row::splat(simd, x[1])], &columns[..N]);
+    each!(n < N => {
+        even[n] = E::load(simd, &columns[n], 0).mul_add(simd, x[0], even[n]);
+        odd[n] = E::load(simd, &columns[n], 1).mul_add(simd, x[1], odd[n]);
     });
 }
