@@ -23,7 +23,11 @@
 //! accumulators that stay in registers over all columns: no sum across lanes, no store in between. With AVX-512
 //! both chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 lines
 //! at a time, NEON likewise, and does one chain after the other: each line is still read just once. Large
-//! layers are cut into groups of lines, see [`layout`](crate::layout).
+//! layers are cut into groups of lines, see [`layout`](crate::layout). Where the compiler runs out of registers it keeps
+//! a sum in the stack, and each round of a loop waits for it: `benches/stack.py` finds these. (Tiles that are functions
+//! of their own under all circumstances have none, but with AVX2 (1, 20) is 12 % slower then, (10, 20) 6 %, f16 2 to 4
+//! %. `#[inline(never)]` is not enough for that: of a function with `target_feature`, rustc 1.95 heeds it only in calls
+//! from another one.)
 
 use core::hint::black_box;
 
@@ -168,8 +172,9 @@ pub(super) fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: 
         *z = block::<S, E, N, T, C>(simd, *z, part);
         return;
     }
-    // In memory while a block is summed: there is no room for z in the registers beside its accumulators.
-    let z = aside(z, T > 1);
+    // In memory while a block is summed: there is no room for z in the registers beside its accumulators. (With AVX2 of
+    // one stream a step of (70, 70) 1,619 to 1,567 ns, (128, 128) 5,091 to 4,962, but (70, 61) in bf16 992 to 1,048.)
+    let z = aside(z, T > 1 || E::IS_F32 && crowded::<S, N>(stride));
     for (columns, start) in columns.chunks(BLOCK / E::FORM.share * stride).zip((0..).step_by(BLOCK)) {
         let mut inputs = part.inputs;
         each_of_4!(t < T => {
@@ -230,9 +235,7 @@ fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
         pass::<S, E, N, T, 2, C>(simd, 0, start, &part)
     } else if const { C == 2 } {
         let mut first = pass::<S, E, N, T, 1, C>(simd, 0, start, &part);
-        // A tile that is all of a group stands amid other code.
-        let amid = part.stride == N && const { !S::MANY_REGISTERS && !S::PORTABLE && N == 4 };
-        let first = aside(&mut first, T > 1 || amid);
+        let first = aside(&mut first, T > 1 || crowded::<S, N>(part.stride));
         let second = pass::<S, E, N, T, 1, C>(simd, 1, zero, &part);
         join(simd, *first, second)
     } else if const { accumulators::<S, E>(T) >= 4 * N * T } {
@@ -263,6 +266,13 @@ fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
 #[inline(always)]
 fn aside<Z>(sums: &mut Z, put: bool) -> &mut Z {
     if put { black_box(sums) } else { sums }
+}
+
+/// Whether a tile of one stream leaves no register for sums that are done: where these are few, if it is all of a group,
+/// which stands amid other code.
+#[inline(always)]
+fn crowded<S: Simd, const N: usize>(stride: usize) -> bool {
+    stride == N && const { !S::MANY_REGISTERS && !S::PORTABLE && N == 4 }
 }
 
 /// a + b.
