@@ -22,14 +22,14 @@ FEW, MANY = 4, 36
 TOLERANCE = 1.02
 
 
-def program():
-    """Builds the program that takes the steps, and tells where it lies."""
-    command = ["cargo", "build", "--release", "-p", "lstm-kernels-benches", "--bin", "instructions"]
+def program(name):
+    """Builds one of this crate's programs, and tells where it lies."""
+    command = ["cargo", "build", "--release", "-p", "lstm-kernels-benches", "--bin", name]
     subprocess.run(command + ["--message-format", "json-render-diagnostics"], cwd=HERE, check=True, stdout=subprocess.PIPE)
     metadata = subprocess.run(
         ["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=HERE, check=True, stdout=subprocess.PIPE
     )
-    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / "instructions"
+    return pathlib.Path(json.loads(metadata.stdout)["target_directory"]) / "release" / name
 
 
 def instructions(path, size, steps):
@@ -40,7 +40,7 @@ def instructions(path, size, steps):
 
 
 def main():
-    path = program()
+    path = program("instructions")
     counts = {size: (instructions(path, size, MANY) - instructions(path, size, FEW)) // (MANY - FEW) for size in SIZES}
     old = json.loads(RECORD.read_text())["instructions"] if RECORD.exists() else {}
     print("| size | instructions a step | recorded |\n|---|---|---|")

@@ -14,8 +14,8 @@ import re
 import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-PROGRAMS = ["steps"]
+from instructions import program
+
 # Longer ones are not of sums alone: what they keep in the stack hurts nobody.
 LONGEST = 130
 
@@ -25,13 +25,6 @@ JUMP = re.compile(r"(?:j\w+|b\.\w+|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#\d+,)\s+([0-9a-f
 MULTIPLY_ADD = re.compile(r"vfn?m(add|sub)|fml[as]\b")
 STORE = re.compile(r"vmov\w+\s+%[xyz]mm\d+,(-?\w+\(%rsp\))|st[rp]\s+q\d+,(?:\s*q\d+,)?\s*(\[sp.*\])")
 LOAD = re.compile(r"v\w+\s+(-?\w+\(%rsp\)),%|ld[rp]\s+q\d+,(?:\s*q\d+,)?\s*(\[sp.*\])")
-
-
-def programs():
-    """Builds this crate's, and tells where they lie."""
-    names = [argument for name in PROGRAMS for argument in ("--bin", name)]
-    subprocess.run(["cargo", "build", "--release", "-p", "lstm-kernels-benches", *names], cwd=HERE, check=True)
-    return [HERE.parent / "target" / "release" / name for name in PROGRAMS]
 
 
 def functions(path):
@@ -64,7 +57,7 @@ def slots(pattern, loop):
 
 def main():
     bad = 0
-    for path in map(pathlib.Path, sys.argv[1:]) if sys.argv[1:] else programs():
+    for path in map(pathlib.Path, sys.argv[1:] or [program("steps")]):
         for name, code in functions(path):
             for address, loop in inner_loops(code):
                 sums = slots(STORE, loop) & slots(LOAD, loop)

@@ -172,9 +172,10 @@ pub(super) fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: 
         *z = block::<S, E, N, T, C>(simd, *z, part);
         return;
     }
-    // In memory while a block is summed: there is no room for z in the registers beside its accumulators. (With AVX2 of
-    // one stream a step of (70, 70) 1,619 to 1,567 ns, (128, 128) 5,091 to 4,962, but (70, 61) in bf16 992 to 1,048.)
-    let z = aside(z, T > 1 || E::IS_F32 && crowded::<S, N>(stride));
+    // In memory while a block is summed: there is no room for z in the registers beside its accumulators. (Of one stream,
+    // with AVX2 on Zen 4, (70, 70) and (128, 128) would be 3 to 5 % faster, (256, 256) up to 2 %, (70, 61) in bf16 6 %
+    // slower, and (128, 128) has 21 % more instructions then.)
+    let z = aside(z, T > 1);
     for (columns, start) in columns.chunks(BLOCK / E::FORM.share * stride).zip((0..).step_by(BLOCK)) {
         let mut inputs = part.inputs;
         each_of_4!(t < T => {
