@@ -1,5 +1,5 @@
-//! The bits themselves: the order of operations is part of the definition, so a release that changes one bit of these is
-//! a breaking one. (That all instruction sets and methods give the same ones, other tests show.)
+//! The bits themselves: the order of operations is part of the definition, so a release that changes one bit of these
+//! is a breaking one. (That all instruction sets and methods give the same ones, other tests show.)
 
 use lstm_kernels::lstm::Input;
 use lstm_kernels::{Dtype, LstmConfig, activation, lstm_cell};

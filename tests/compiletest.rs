@@ -1,5 +1,6 @@
 //! What the compiler says about a mistake in `lstm_cell!` or in the use of its struct: one kind of mistake a file, and
-//! the caret at the token that is wrong. After a change of messages: `TRYBUILD=overwrite cargo test --test compiletest`.
+//! the caret at the token that is wrong. After a change of messages: `TRYBUILD=overwrite cargo test --test
+//! compiletest`.
 
 use std::fs;
 use std::path::Path;

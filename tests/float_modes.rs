@@ -1,5 +1,5 @@
-//! Flush-to-zero and denormals-are-zero, which most audio hosts switch on around a plug-in: the same bits with them where
-//! all inputs fade together. (Where some are loud, a last bit may differ.)
+//! Flush-to-zero and denormals-are-zero, which most audio hosts switch on around a plug-in: the same bits with them
+//! where all inputs fade together. (Where some are loud, a last bit may differ.)
 #![cfg(target_arch = "x86_64")]
 
 use std::arch::asm;

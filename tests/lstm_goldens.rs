@@ -1,6 +1,5 @@
 //! The sequence driver and its oracle against what `torch.nn.LSTM` computed, over a grid of all its options.
 
-use lstm_kernels::lstm::Workspace;
 use support::{Close, LstmGolden, assert_within, isas};
 
 const FLOAT32: Close = Close::Absolute(2e-6);
@@ -60,24 +59,6 @@ fn forward_agrees_with_pytorch_in_numbers_and_shapes_on_every_instruction_set() 
                 assert_eq!(found.shape, expected.shape, "{what}");
                 assert_within(&found.data, &expected.single, FLOAT32, format_args!("{what} against float32"));
                 assert_within(&found.data, &expected.double, FLOAT64, format_args!("{what} against float64"));
-            }
-        }
-    }
-}
-
-#[test]
-fn one_workspace_serves_every_case() {
-    let mut workspace = Workspace::new();
-    for case in LstmGolden::read() {
-        for isa in isas() {
-            let lstm = case.model.lstm(isa);
-            let [mut output, mut h, mut c] = case.results.each_ref().map(|result| vec![0.0; result.single.len()]);
-            if let Some((h_0, c_0)) = case.initial() {
-                (h, c) = (h_0.to_vec(), c_0.to_vec());
-            }
-            lstm.forward_into(case.input(), (&mut h, &mut c), &mut output, &mut workspace).unwrap();
-            for (found, expected) in [output, h, c].iter().zip(&case.results) {
-                assert_within(found, &expected.double, FLOAT64, format_args!("{}: {}", case.name, expected.name));
             }
         }
     }

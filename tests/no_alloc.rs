@@ -1,61 +1,14 @@
 //! Nothing is allocated while a cell runs. One call of malloc in a thousand that takes a lock or a page is what a
 //! listener hears as a click.
 
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-    hint::black_box,
-};
+use std::hint::black_box;
 
 use lstm_kernels::lstm::{Input, Workspace};
 use lstm_kernels::{Dtype, ISA_VARIABLE, Isa, Layer, LstmCellDyn, LstmConfig, LstmWeights, lstm_cell};
-use support::{GRID, LstmCase, LstmModel, Model, Random, isas};
-
-/// The system's allocator, which counts this thread's calls (the test harness has threads of its own).
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count() {
-    CALLS.set(CALLS.get() + 1);
-}
-
-// SAFETY: every method hands its arguments on to `System`, which is a correct allocator, and returns its answer.
-// The counter is thread-local, constant-initialised and has no destructor, so touching it never allocates.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps `alloc`'s contract, which is the same for `System`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as in `alloc`.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
-        // SAFETY: `block` came from `System` through this allocator, with this layout.
-        unsafe { System.realloc(block, layout, new_size) }
-    }
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        count();
-        // SAFETY: `block` came from `System` through this allocator, with this layout.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
+use support::{Allocator, GRID, LstmCase, LstmModel, Model, Random, calls, isas};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// Calls of the allocator during `work`, frees included.
-fn calls<T>(work: impl FnOnce() -> T) -> usize {
-    let before = CALLS.get();
-    black_box(work());
-    CALLS.get() - before
-}
+static ALLOCATOR: Allocator = Allocator;
 
 lstm_cell!(in=10, hidden=20);
 

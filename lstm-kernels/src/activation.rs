@@ -82,7 +82,7 @@ pub(crate) struct Quotient<V> {
 /// x p / q of x, and p may be given halved. `FAST` is for who waits for the result: a square that does not wait for the
 /// clamp, an operation more where [`Simd::RANGE`] is false; the bits are the same.
 #[inline(always)]
-pub(crate) fn quotient<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
+pub(crate) fn ratio<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,
     x: V,
     p: &[f32; 5],
@@ -136,7 +136,7 @@ impl<V> Quotient<V> {
 /// assert!((tanh(0.5) - 0.5f32.tanh()).abs() < 1.3e-7);
 /// ```
 pub fn tanh(x: f32) -> f32 {
-    let Quotient { above, below } = quotient::<_, _, 4, false>(Scalar, [x; 4], &P).tanh(Scalar);
+    let Quotient { above, below } = ratio::<_, _, 4, false>(Scalar, [x; 4], &P).tanh(Scalar);
     above.div(Scalar, below)[0]
 }
 
@@ -150,7 +150,7 @@ pub fn tanh(x: f32) -> f32 {
 /// assert!(sigmoid(f32::NEG_INFINITY) < 2e-9);
 /// ```
 pub fn sigmoid(z: f32) -> f32 {
-    let Quotient { above, below } = quotient::<_, _, 4, false>(Scalar, [0.5 * z; 4], &P).sigmoid(Scalar);
+    let Quotient { above, below } = ratio::<_, _, 4, false>(Scalar, [0.5 * z; 4], &P).sigmoid(Scalar);
     above.div(Scalar, below.add(Scalar, below))[0]
 }
 

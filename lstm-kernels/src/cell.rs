@@ -12,7 +12,6 @@ use crate::head::Head;
 use crate::isa::{Choice, Isa, Token};
 use crate::kernel::{Alone, Hidden, Run, Step, StepBatch, Weights};
 use crate::layout::{self, Line};
-use crate::simd::dispatch;
 use crate::state::State;
 use crate::weights::{LstmWeights, Sizes};
 
@@ -49,8 +48,9 @@ pub trait Wraps {
     type Cell;
 }
 
-/// A cell on the heap, as `new_boxed` of a struct made by [`lstm_cell!`](crate::lstm_cell) returns it: the [`Cell`] that
-/// the struct wraps, with the same methods. (It is not a `Box<C>`: a trait that you implement for `C` is not there.)
+/// A cell on the heap, as `new_boxed` of a struct made by [`lstm_cell!`](crate::lstm_cell) returns it: the [`Cell`]
+/// that the struct wraps, with the same methods. (It is not a `Box<C>`: a trait that you implement for `C` is not
+/// there.)
 ///
 /// ```
 /// use lstm_kernels::{Boxed, LstmWeights, lstm_cell};
@@ -153,9 +153,10 @@ impl<
         let fields = cell.as_mut_ptr();
         // No other field is there to be forgotten.
         let _ = |Self { bias: _, columns: _, head: _, choice: _ }: Self| ();
-        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`; `&raw mut` makes
-        // no reference to what is not yet written. All fields are written before `assume_init`: `choice`, and with bytes
-        // of zero `bias` (lines of f32), `columns` (lines, by the promise of `Element`) and `head` (by that of `Head`).
+        // SAFETY: `fields` points to the box's memory, which is valid for writes and aligned for `Self`; `&raw mut`
+        // makes no reference to what is not yet written. All fields are written before `assume_init`: `choice`, and
+        // with bytes of zero `bias` (lines of f32), `columns` (lines, by the promise of `Element`) and `head` (by that
+        // of `Head`).
         let mut cell = unsafe {
             (&raw mut (*fields).bias).write_bytes(0, 1);
             (&raw mut (*fields).columns).write_bytes(0, 1);
@@ -192,7 +193,7 @@ impl<
     /// No allocation, no lock, no system call, no panic. NaN in x reaches h.
     #[inline]
     pub fn step<'s>(&self, x: &[f32; I], state: &'s mut State<H, HP>) -> &'s [f32; H] {
-        dispatch(self.token(), Alone(Step { weights: self.weights(), x: [x], states: core::array::from_mut(state) }));
+        self.token().run(Alone(Step { weights: self.weights(), x: [x], states: core::array::from_mut(state) }));
         state.h()
     }
 
@@ -208,12 +209,12 @@ impl<
     #[inline]
     pub fn step_batch(&self, xs: &[[f32; I]], states: &mut [State<H, HP>]) -> Result<(), Error> {
         Error::unless_same_length(("xs", xs.len()), ("states", states.len()))?;
-        dispatch(self.token(), StepBatch { weights: self.weights(), xs, states });
+        self.token().run(StepBatch { weights: self.weights(), xs, states });
         Ok(())
     }
 
-    /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`.
-    /// No allocation, no lock, no system call, no panic. A cell of more than 24 KiB of weights (or 32), at least 8 inputs
+    /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`. No
+    /// allocation, no lock, no system call, no panic. A cell of more than 24 KiB of weights (or 32), at least 8 inputs
     /// and up to 2,048 units reads x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack.
     ///
     /// # Errors
@@ -221,7 +222,7 @@ impl<
     #[inline]
     pub fn run(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; H]]) -> Result<(), Error> {
         Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.token(), Run { weights: self.weights(), seq, state, output: Hidden, out });
+        self.token().run(Run { weights: self.weights(), seq, state, output: Hidden, out });
         Ok(())
     }
 

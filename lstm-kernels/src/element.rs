@@ -8,8 +8,8 @@ use crate::simd::{Simd, Vector};
 /// A type that weights are stored in: f32, and the f16 and bf16 of the crate `half`.
 ///
 /// # Safety
-/// Any `size_of::<Self::Line>()` initialised bytes are a valid [`Self::Line`] ([`read_lines`] makes lines of a file's), and
-/// bytes of zero are [`ZERO`](Self::ZERO) (`Cell::with_isa_boxed` zeroes memory).
+/// Any `size_of::<Self::Line>()` initialised bytes are a valid [`Self::Line`] ([`read_lines`] makes lines of a
+/// file's), and bytes of zero are [`ZERO`](Self::ZERO) (`Cell::with_isa_boxed` zeroes memory).
 pub unsafe trait Element: Copy + 'static {
     /// 16 lanes of one column, or of those that share a line.
     type Line: Copy + core::fmt::Debug + Send + Sync + 'static;
@@ -164,9 +164,9 @@ mod tests {
 
     use super::Element;
     use crate::isa::{Isa, Token};
-    use crate::simd::{Op, Scalar, Simd, Vector, dispatch};
+    use crate::simd::{Op, Scalar, Simd, Vector};
 
-    /// All bits of f16 and of bf16 that a weight can have, and those that it cannot, widened by every instruction set.
+    /// Widens one line.
     struct Widen<'a, E: Element>(&'a E::Line, usize, &'a mut [f32; 16]);
 
     impl<E: Element> Op for Widen<'_, E> {
@@ -181,10 +181,11 @@ mod tests {
     fn widened<E: Element>(isa: Isa, line: &E::Line, part: usize) -> [f32; 16] {
         let mut lanes = [0.0; 16];
         let token = Token::new(isa).unwrap_or(Token::Scalar(Scalar));
-        dispatch(token, Widen::<E>(line, part, &mut lanes));
+        token.run(Widen::<E>(line, part, &mut lanes));
         lanes
     }
 
+    /// All bits of f16 and of bf16: those that a weight can have, and those that it cannot.
     #[test]
     fn every_half_widens_to_the_same_number_everywhere() {
         for isa in Isa::available() {

@@ -102,8 +102,8 @@ impl<S: Simd, const H: usize, const OUT: usize, const LEN: usize> Section<S> for
     fn run(self, simd: S) {
         let (rows, bias) = self.head.lines.split_at(LEN - OUT.div_ceil(16));
         let (full, rest) = self.h.as_chunks::<16>();
-        // The last units, with zeros where the state has padding, which may be NaN. (Not put together in memory, which a
-        // load of all lanes would wait for.)
+        // The last units, with zeros where the state has padding, which may be NaN. (Not put together in memory, which
+        // a load of all lanes would wait for.)
         let [a, b, c, d] =
             [quarter(simd, rest, 0), quarter(simd, rest, 1), quarter(simd, rest, 2), quarter(simd, rest, 3)];
         let tail = S::Row::join([S::Half::join([a, b]), S::Half::join([c, d])]);

@@ -7,9 +7,9 @@
 use core::{fmt, str::FromStr};
 
 use crate::error::{Error, Excerpt};
-use crate::simd::Scalar;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{self, V3, V4, V4F16};
+use crate::simd::{Op, Scalar, Simd};
 
 /// The name of the environment variable that sets what [`Isa::detect`] chooses (feature `std`).
 pub const ISA_VARIABLE: &str = "LSTM_KERNELS_ISA";
@@ -154,6 +154,22 @@ impl Token {
         Self::Scalar(Scalar)
     }
 
+    /// Runs `op` on it: one predictable branch.
+    #[inline(always)]
+    pub(crate) fn run<O: Op>(self, op: O) -> O::Output {
+        match self {
+            Self::Scalar(simd) => simd.enter(op),
+            #[cfg(target_arch = "x86_64")]
+            Self::V3(simd) => simd.enter(op),
+            #[cfg(target_arch = "x86_64")]
+            Self::V4(simd) => simd.enter(op),
+            #[cfg(target_arch = "x86_64")]
+            Self::V4F16(simd) => enter_v4_f16(simd, op),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon(simd) => simd.enter(op),
+        }
+    }
+
     pub(crate) const fn isa(self) -> Isa {
         match self {
             Self::Scalar(_) => Isa::Scalar,
@@ -167,6 +183,13 @@ impl Token {
             Self::Neon(_) => Isa::Neon,
         }
     }
+}
+
+/// What gains nothing from arithmetic in f16 runs as on [`V4`]: the same code, the same bits.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn enter_v4_f16<O: Op>(simd: V4F16, op: O) -> O::Output {
+    if const { O::F16 } { simd.enter(op) } else { (*simd).enter(op) }
 }
 
 /// What a cell holds: a token, or the word to take the fastest at each call. A constant can hold no more than the

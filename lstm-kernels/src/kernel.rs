@@ -1,10 +1,24 @@
 //! One time step, and how it is made fast.
 //!
-//! Reading order, from x to the stored h: `Cell::step` enters [`Alone`], which runs [`Step`] ([`step`]). The
-//! multiply-adds are in [`sums`] (down to `sums::column`), the gates and the stores of h and c in [`gates`]. A layer of
-//! several groups of lines goes through `step::groups`, which writes h only when all sums are made; some small ones go
-//! through [`early`]: the same work in another order. Many streams: [`batch`]. Whole sequences: [`mod@run`], of
-//! run-time sizes [`small`], [`group`] and [`overlap`].
+//! From x to the stored h:
+//!
+//! ```text
+//! LSTMCell::step     emitted by lstm-macros/src/expand.rs
+//! Cell::step         cell.rs
+//! Token::run         isa.rs      one branch: which instruction set
+//! Simd::enter        simd/*.rs   it is switched on for all that is inlined from here
+//! Alone::run         step.rs     some small layers: early::step, the same work in another order
+//! Step::run          step.rs     one group of lines; or `groups`, which writes h only when all sums are made
+//!   sums, Tile       sums.rs     as many lines at a time as the registers hold: x's columns, then h's
+//!   add, block       sums.rs     64 columns at a time
+//!   chained, pass    sums.rs     as many chains at a time as the registers hold
+//!   advance, column  sums.rs     the loop over the columns, and its multiply-adds
+//!   activate, Gates  gates.rs    tanh and sigmoid as ratios (activation.rs), of 16, 8 and 4 units
+//!   update           gates.rs    c' and h', stored
+//! ```
+//!
+//! Many streams: [`batch`]. Whole sequences: [`mod@run`], of run-time sizes [`small`], [`group`], [`overlap`] and
+//! [`product`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
@@ -37,13 +51,13 @@
 //! **Tried and lost.**
 //! - Saturation by a compare and a mask instead of min and max: 2 ns slower.
 //! - Software prefetch of the lines to come: (64, 64) 1,150 against 1,100 ns, the loads compete with the FMAs'; on Zen
-//!   5 4 % slower, (128, 128) 11 % faster. In `Lstm` on Zen 4, 2 KiB ahead: with AVX2 from (192, 192) on 3 % faster, (64,
-//!   64) 3 % slower, with AVX-512 (512, 512) 15 % slower.
+//!   5 4 % slower, (128, 128) 11 % faster. In `Lstm` on Zen 4, 2 KiB ahead: with AVX2 from (192, 192) on 3 % faster,
+//!   (64, 64) 3 % slower, with AVX-512 (512, 512) 15 % slower.
 //! - Loops over the columns that the compiler unrolls as a whole: 78 against 65 ns at (10, 20), see `sums::advance`.
 //! - Inputs broadcast from a register: no gain.
-//! - The weights of the next group asked for before the gates of this one, in `Lstm`: the same to 8 % slower. In a cell on
-//!   Zen 4, 24 lines: with AVX2 (64, 64) 2 % slower, (128, 128) 4 % faster, (256, 256) the same, with AVX-512 4 % slower,
-//!   the same, the same; 64 lines: 5 % slower, 1 % faster, the same.
+//! - The weights of the next group asked for before the gates of this one, in `Lstm`: the same to 8 % slower. In a cell
+//!   on Zen 4, 24 lines: with AVX2 (64, 64) 2 % slower, (128, 128) 4 % faster, (256, 256) the same, with AVX-512 4 %
+//!   slower, the same, the same; 64 lines: 5 % slower, 1 % faster, the same.
 //! - The sums of all groups before all gates, on Zen 4: with AVX-512 2 % faster at (64, 64), 2 % slower at (128, 128),
 //!   with AVX2 18 and 6 % slower.
 //! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4
@@ -60,9 +74,8 @@ use crate::element::Element;
 use crate::layout::Line;
 
 /// Writes a loop over `0..$count`, a constant of at most 12 (`each_of_4`: of at most 4), out: the arrays that it
-/// indexes can then live in registers, which a loop would leave to the compiler's luck. (Nor closures, as in
-/// `array::map`: a closure's body is not certain to be inlined, and outside of the kernel it would be compiled without
-/// the instruction set.)
+/// indexes can then live in registers, which a loop would leave to the compiler's luck. (Closures, as in
+/// `array::map`, do not do: a body that is not inlined would be compiled without the instruction set.)
 macro_rules! each {
     ($n:ident < $count:expr => $body:block) => { each!(@ $n $count => $body, 0 1 2 3 4 5 6 7 8 9 10 11) };
     (@ $n:ident $count:expr => $body:block, $($index:literal)*) => {

@@ -41,8 +41,8 @@
 //!   unspecified.)
 //! - **Accuracy**: h within 1e-6 of an f64 LSTM over 512 steps, on weights U(-1/sqrt(H), 1/sqrt(H)) and inputs N(0, 1);
 //!   2e-6 with 8 and 2e-5 with 300 or more times as many inputs as units, whose sums are large. (That is what random
-//!   cells reach, not a bound: a recurrence can enlarge an error. Of 44,604 cells of one unit the worst was off by 4e-6.)
-//!   [`activation`] gives the errors of sigmoid and tanh.
+//!   cells reach, not a bound: a recurrence can enlarge an error. Of 44,604 cells of one unit the worst was off by
+//!   4e-6.) [`activation`] gives the errors of sigmoid and tanh.
 //! - **Real time**: `step`, `step_batch` and `run` of a cell never allocate, lock, call the system or panic, and take
 //!   the same time for silence as for noise: |c| below 2^-60 is flushed to zero, as part of the definition. A state or
 //!   input that holds infinity or NaN spreads as IEEE 754 has it, without a panic (but sigmoid(-inf) is 2e-9, not 0: an
@@ -61,12 +61,12 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4`, `v4f16` or `neon`), which
-//! sets what detection chooses; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std`, needs
-//! no heap (but for `x86_64-unknown-none` and `-uefi` the compiler fails on `pulp`), and is built in 2 seconds; the
-//! kernels of `Lstm` take the compiler a minute. Off by default: `bake` reads weights at compile time, in the macro alone;
-//! `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a
-//! JSON parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method
-//! `threads`: nothing changes until it is called.
+//! sets what detection chooses; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std`,
+//! needs no heap (but for `x86_64-unknown-none` and `-uefi` the compiler fails on `pulp`), and is built in 2 seconds;
+//! the kernels of `Lstm` take the compiler a minute. Off by default: `bake` reads weights at compile time, in the macro
+//! alone; `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and `state_dict`),
+//! and brings a JSON parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`; `rayon` gives
+//! `Lstm` the method `threads`: nothing changes until it is called.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

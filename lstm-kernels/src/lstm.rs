@@ -25,8 +25,8 @@ mod config;
 mod from_state_dict;
 pub(crate) mod input;
 mod layer;
-mod part;
 mod projection;
+mod shard;
 mod stream;
 mod threads;
 mod workspace;
@@ -53,9 +53,9 @@ use layer::PackedLayer;
 /// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.
 ///
 /// It owns its packed weights: what they take as f32 (or [`Dtype`]), padded by at most 3 units. With AVX-512 a layer of
-/// f32 of 64, 80, ... 880 units without a projection has its input weights twice, if they are of an even number of at
-/// least 16 inputs, in a second order that long sequences of one stream gain from. A layer of half
-/// precision is held as f32, with the same bits, where that takes up to 32 KiB.
+/// f32 of 49 to 885 units, with 15 inputs or more and without a projection, holds its input weights twice, in a second
+/// order that long sequences of one stream gain from (of far more inputs than units only some, or none). A layer of
+/// half precision is held as f32, with the same bits, where that takes up to 32 KiB.
 ///
 /// ```
 /// use lstm_kernels::lstm::Input;

@@ -15,8 +15,6 @@ pub(crate) use scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{V3, V4, V4F16, v3, v4};
 
-use crate::isa::Token;
-
 /// Cell states whose magnitude is below this are flushed to zero: small enough that no user hears or sees it, large
 /// enough that their products with weights and gates do not become subnormal.
 pub(crate) const TINY: f32 = f32::from_bits((127 - 60) << 23); // 2^-60
@@ -140,29 +138,6 @@ impl<S, F: Section<S>> pulp::NullaryFnOnce for Outline<S, F> {
     fn call(self) {
         self.1.run(self.0);
     }
-}
-
-/// Runs `op` on the instruction set of `token`: one predictable branch.
-#[inline(always)]
-pub(crate) fn dispatch<O: Op>(token: Token, op: O) -> O::Output {
-    match token {
-        Token::Scalar(simd) => simd.enter(op),
-        #[cfg(target_arch = "x86_64")]
-        Token::V3(simd) => simd.enter(op),
-        #[cfg(target_arch = "x86_64")]
-        Token::V4(simd) => simd.enter(op),
-        #[cfg(target_arch = "x86_64")]
-        Token::V4F16(simd) => enter_v4_f16(simd, op),
-        #[cfg(target_arch = "aarch64")]
-        Token::Neon(simd) => simd.enter(op),
-    }
-}
-
-/// What gains nothing from arithmetic in f16 runs as on [`V4`]: the same code, the same bits.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn enter_v4_f16<O: Op>(simd: V4F16, op: O) -> O::Output {
-    if const { O::F16 } { simd.enter(op) } else { (*simd).enter(op) }
 }
 
 /// `N` lanes of f32.

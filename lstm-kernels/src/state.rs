@@ -66,7 +66,7 @@ impl<const H: usize, const HP: usize> State<H, HP> {
 
     /// Which way to go over the groups of a layer: each call turns round.
     #[inline(always)]
-    pub(crate) fn turn(&mut self) -> bool {
+    pub(crate) fn turn_round(&mut self) -> bool {
         self.backwards = !self.backwards;
         !self.backwards
     }

@@ -11,8 +11,9 @@ extern crate alloc;
 #[cfg(feature = "bake")]
 mod bake;
 mod expand;
-// Links to `lstm-kernels/src/state_dict/key.rs` and `lstm-kernels/src/layout.rs` (`cargo package` copies what they point
-// to), so that the names and the layout are written once. What only the library asks of the layout is unused here.
+// Links to `lstm-kernels/src/state_dict/key.rs` and `lstm-kernels/src/layout.rs` (`cargo package` copies what they
+// point to), so that the names and the layout are written once. What only the library asks of the layout is unused
+// here.
 #[cfg(feature = "bake")]
 mod key;
 #[cfg(feature = "bake")]

@@ -4,9 +4,8 @@
 use lstm_kernels::{Lstm, LstmCellDyn, StateDict, StateDictError};
 use proptest::prelude::*;
 use safetensors::tensor::Dtype;
-use support::cases;
+use support::{cases, peak};
 
-use crate::allocator::peak;
 use crate::file::{Part, Parts, bytes, lstm, raw};
 
 /// Bytes of memory for each byte of a file. The most expensive byte stands in a header: a JSON number of one digit,

@@ -7,6 +7,7 @@
 //! - `LSTM_KERNELS_TEST_CASES=8` (or `PROPTEST_CASES`): fewer random cases and shorter sequences, for emulators.
 //!   Every shape and every instruction set still runs.
 
+mod allocator;
 mod check;
 mod effort;
 mod erased;
@@ -20,6 +21,7 @@ mod model;
 mod random;
 mod tensors;
 
+pub use allocator::{Allocator, calls, peak};
 pub use check::{Close, MOST_H, assert_same, assert_same_bits, assert_within, text_has};
 pub use effort::{cases, random_cases, steps};
 pub use erased::{AnyCell, AnyStates};

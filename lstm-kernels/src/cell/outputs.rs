@@ -8,7 +8,7 @@ use crate::element::Element;
 use crate::error::Error;
 use crate::head::Linear;
 use crate::kernel::{Alone, Run, Step, StepBatch, Weights};
-use crate::simd::{Op, Simd, dispatch};
+use crate::simd::{Op, Simd};
 use crate::state::State;
 
 impl<
@@ -35,7 +35,7 @@ impl<
     /// 4, (1, 16) 51 against 54 ns, (10, 20) 74 against 82.
     #[inline]
     pub fn step_out(&self, x: &[f32; I], state: &mut State<H, HP>) -> [f32; OUT] {
-        dispatch(self.token(), StepOut { weights: self.weights(), head: &self.head, x, state })
+        self.token().run(StepOut { weights: self.weights(), head: &self.head, x, state })
     }
 
     /// [`step_batch`](Self::step_batch), and the outputs of each stream: the same bits as that many
@@ -53,7 +53,7 @@ impl<
     ) -> Result<(), Error> {
         Error::unless_same_length(("xs", xs.len()), ("states", states.len()))?;
         Error::unless_same_length(("xs", xs.len()), ("out", out.len()))?;
-        dispatch(self.token(), StepBatchOut { weights: self.weights(), head: &self.head, xs, states, out });
+        self.token().run(StepBatchOut { weights: self.weights(), head: &self.head, xs, states, out });
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl<
     #[inline]
     pub fn run_out(&self, seq: &[[f32; I]], state: &mut State<H, HP>, out: &mut [[f32; OUT]]) -> Result<(), Error> {
         Error::unless_same_length(("seq", seq.len()), ("out", out.len()))?;
-        dispatch(self.token(), Run { weights: self.weights(), seq, state, output: &self.head, out });
+        self.token().run(Run { weights: self.weights(), seq, state, output: &self.head, out });
         Ok(())
     }
 }

@@ -126,7 +126,7 @@ fn together<S, E, const I: usize, const H: usize, const HP: usize, const LAST: u
         }
         let x = Rows { data: xs.as_flattened(), stride: I, len: I };
         let h = Rows { data: hs.as_flattened(), stride: HP, len: H };
-        let backwards = states[0].turn();
+        let backwards = states[0].turn_round();
         for n in 0..=last {
             let n = if backwards { last - n } else { n };
             let (first, lines) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });

@@ -17,7 +17,7 @@
 //! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
 //! each, (1, 20) 28.6 to 24.5).
 
-use crate::activation::{P, P_HALF, Quotient, Ratio, quotient};
+use crate::activation::{P, P_HALF, Quotient, Ratio, ratio};
 use crate::layout::Line;
 use crate::simd::{Op, Section, Simd, Split, Vector};
 
@@ -25,7 +25,7 @@ use crate::simd::{Op, Section, Simd, Split, Vector};
 pub(crate) type Lanes<'a> = (&'a mut [f32], &'a mut [f32]);
 
 /// Applies the gates of one group to its units' h and c, which start at the slices' beginning. `FAST`: see
-/// [`quotient`].
+/// [`ratio`].
 #[inline(always)]
 pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     simd: S,
@@ -83,8 +83,8 @@ impl<S: Simd, const R: usize, const FAST: bool> Section<S> for Gates<'_, S, R, F
         let Self { z, h, c } = self;
         let mut lanes = (h, c);
         // All quotients first: they do not wait for each other, the updates after them have two divisions in a row.
-        let mut gates = [quotient::<S, S::Row, 16, FAST>(simd, z[0], &P); R];
-        each!(n < R => { gates[n] = quotient::<S, S::Row, 16, FAST>(simd, z[n], &P); });
+        let mut gates = [ratio::<S, S::Row, 16, FAST>(simd, z[0], &P); R];
+        each!(n < R => { gates[n] = ratio::<S, S::Row, 16, FAST>(simd, z[n], &P); });
         each_of_4!(n < R / 4 => {
             let block = [gates[4 * n], gates[4 * n + 1], gates[4 * n + 2], gates[4 * n + 3]];
             lanes = units_16::<S, FAST>(simd, each_gate(simd, block), lanes);
@@ -335,8 +335,8 @@ fn row<S: Simd>([a, b, c, d]: [S::Quarter; 4]) -> S::Row {
 /// [`each_gate`] from the lines.
 #[inline(always)]
 fn gates_of<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(simd: S, lines: [V; 4]) -> [Quotient<V>; 4] {
-    let mut gates = [quotient::<S, V, N, FAST>(simd, lines[0], &P); 4];
-    each_of_4!(n < 4 => { gates[n] = quotient::<S, V, N, FAST>(simd, lines[n], &P); });
+    let mut gates = [ratio::<S, V, N, FAST>(simd, lines[0], &P); 4];
+    each_of_4!(n < 4 => { gates[n] = ratio::<S, V, N, FAST>(simd, lines[n], &P); });
     each_gate(simd, gates)
 }
 
@@ -374,7 +374,7 @@ fn updated<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     let cell = kept.mul_add(simd, i_g, added).div(simd, below.add(simd, below));
 
     // tanh(c') / 2: the 2 of the sigmoid's denominator. What waits for p is one product.
-    let half = quotient::<S, V, N, FAST>(simd, cell, &P_HALF);
+    let half = ratio::<S, V, N, FAST>(simd, cell, &P_HALF);
     let output = o.above.mul(simd, half.x).mul(simd, half.p).div(simd, o.below.mul(simd, half.q));
 
     [output.zero_where_tiny(simd, cell), cell.zero_where_tiny(simd, cell)]

@@ -30,9 +30,9 @@
 //! 8,278, 7,107, 6,680; (256, 256) 15,229, 13,416, 12,583; (384, 384) 36,021, 31,582, 29,900. Without, and so, where
 //! h's weights come from the L3 cache: (512, 512) 65,500, 55,300; (640, 640) 104,800, 91,100; (768, 768) 162,700,
 //! 148,600. Without, and so, where hidden is no multiple of 16, inputs are odd, or there are more of them than units:
-//! (63, 64) 821, 703; (100, 100) 2,145, 1,947; (129, 128) 3,616, 3,071; (150, 150) 5,170, 4,553; (200, 200) 9,186, 8,058;
-//! (300, 300) 21,900, 20,000; and (with whole pieces, the rest alone, or cut, the rest in `product`) (112, 112) 2,609,
-//! 2,317; (257, 128) 4,932, 4,388.
+//! (63, 64) 821, 703; (100, 100) 2,145, 1,947; (129, 128) 3,616, 3,071; (150, 150) 5,170, 4,553; (200, 200) 9,186,
+//! 8,058; (300, 300) 21,900, 20,000; and (with whole pieces, the rest alone, or cut, the rest in `product`) (112, 112)
+//! 2,609, 2,317; (257, 128) 4,932, 4,388.
 //!
 //! On Zen 5, with pieces of both chains (not measured since): (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128)
 //! 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300. Bare loops tell
@@ -44,10 +44,10 @@
 //! With z always in the same rows it would be 3 % less, with inputs too 5 %, with x's weights too 7 % (64 to 256
 //! units: at 64 nothing, at 256 11 %); without gates 3.5 %.
 //!
-//! **Tried and lost**, on Zen 4. Two queues of pieces, long ones for whole blocks of h and short ones for the last: both
-//! kinds' weights, inputs and sums are more than the L1 cache holds, (112, 112) 9 and (100, 100) 5 % slower than not to
-//! overlap. To decide at run time whether pieces are cut: (128, 128) and (256, 256) 3 to 4 % slower. No pieces beside
-//! the last group: (200, 200) 10 % slower.
+//! **Tried and lost**, on Zen 4. Two queues of pieces, long ones for whole blocks of h and short ones for the last:
+//! both kinds' weights, inputs and sums are more than the L1 cache holds, (112, 112) 9 and (100, 100) 5 % slower than
+//! not to overlap. To decide at run time whether pieces are cut: (128, 128) and (256, 256) 3 to 4 % slower. No pieces
+//! beside the last group: (200, 200) 10 % slower.
 //!
 //! (64, 64), (128, 128) and (256, 256) beside this:
 //! - One line of both chains for four rows, from a copy line by line: no sums wait. 3 % faster, 1 % slower, the same;
@@ -93,7 +93,8 @@ pub(crate) const fn serves<S: Simd, E: Element>() -> bool {
 pub(crate) struct Plan {
     /// The groups of 4 lines whose x's part does, from the first one on.
     pub(crate) groups: usize,
-    /// Whether pieces are cut where a block of h ends, and go on beside the next: that fills each block, but takes time.
+    /// Whether pieces are cut where a block of h ends, and go on beside the next: that fills each block, but takes
+    /// time.
     pub(crate) cut: bool,
 }
 
@@ -443,8 +444,8 @@ fn beside<S: Simd, E: Element, const N: usize, const CUT: bool>(
     2 * count
 }
 
-/// The `n`-th group on the way there; the way back begins with the last one. Neither ends with the units whose h the
-/// next step needs first.
+/// The `n`-th group on the way forwards, of which the way backwards is the reverse. One in the middle comes first, so
+/// neither way ends with the units whose h the next step needs first.
 #[inline(always)]
 fn nth_group(n: usize, groups: usize) -> usize {
     match n {

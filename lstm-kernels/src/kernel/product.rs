@@ -16,18 +16,18 @@
 //!
 //! Chains of 4 rows are too many for the registers, so the first is put aside, and stores take two cycles each on Zen
 //! 4: threes and twos made 32 streams of (64, 64) 1 %, (128, 128) 2 %, (256, 256) 2.5 % and (512, 512) 8 % faster
-//! there. What single rows would be left read the weights once more: two streams of (128, 128) are 20 % faster, with
-//! AVX2 16 %, three 19 and 6 %, six 9 and 2 %, two in f16 17 %.
+//! there. A row left over would read the panel once more, alone; taken in twos, two streams of (128, 128) are 20 %
+//! faster, with AVX2 16 %, three 19 and 6 %, six 9 and 2 %, two in f16 17 %.
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
 //! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple
 //! of 4 KiB, the first chain's sums through memory: each the same time. Prefetching the next panel, a part in each
 //! tile: 2 to 6 % slower; with all weights in the L1 cache (and wrong results) it would be 3 % faster. On Zen 4 that
-//! prefetch made 32 streams of (512, 512) in two runs 10 % faster and 2 % slower, with AVX2 20 % faster and the same, of
-//! (256, 256) the same: it helps while others use the L3 cache. Also there, with AVX2: tiles of 6 rows the same, and
+//! prefetch made 32 streams of (512, 512) in two runs 10 % faster and 2 % slower, with AVX2 20 % faster and the same,
+//! of (256, 256) the same: it helps while others use the L3 cache. Also there, with AVX2: tiles of 6 rows the same, and
 //! with functions for whole panels, whose lengths the compiler knows, 2 % faster. 16 units at a time through the gates
-//! in place of 32: with AVX-512 the same, with AVX2 up to 3 % slower. With AVX-512, at 32 streams: x's and h's part
-//! of a step after each other, group by group, and the gates of each group at once: 1 to 4 % slower. Four columns of a
+//! in place of 32: with AVX-512 the same, with AVX2 up to 3 % slower. With AVX-512, at 32 streams: x's and h's part of
+//! a step after each other, group by group, and the gates of each group at once: 1 to 4 % slower. Four columns of a
 //! chain in a round, and tiles whose strides the compiler knows (42 instructions a round for 53, no checks): the same.
 //! On Zen 4 a panel for 32 rows takes 2.5 to 3 % longer than its multiply-adds, 8 cycles for each tile of 768 and some
 //! 150 for the panel. With AVX2 it is 12 %, for 8 accumulators just hide the latency of the multiply-adds, and 4 % more

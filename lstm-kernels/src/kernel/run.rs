@@ -1,13 +1,14 @@
 //! A whole sequence of one stream of a cell.
 //!
-//! A small cell steps as it would without a sequence. A larger one, whose weights no near cache holds, does x's part of the sums ahead for some time steps at once, as [`Lstm`](crate::lstm::Lstm) does
-//! ([`product`]): so x's weights are read once for all of them. A step then adds h's part to it. It is one of a cell
-//! without inputs, whose bias is that row of sums, so there is one kernel for both, and one order of sums.
+//! A small cell steps as it would without a sequence. Where no near cache holds the weights, x's part of the sums is
+//! made ahead for some time steps at once, as [`Lstm`](crate::lstm::Lstm) does ([`product`]), so that x's weights are
+//! read once for all of them; a step then adds h's part. It is a step of a cell without inputs, whose bias is that row
+//! of sums: one kernel for both, and one order of sums.
 //!
-//! On Zen 4, 512 steps, with AVX-512 and AVX2: (40, 40) 37 and 23 % faster than step by step, (48, 48) in bf16 32 and 7
-//! %, in f16 20 % and the same; (16, 64) 13 and 11 % faster than step by step, (64, 64) 26 and 21 %,
-//! (128, 128) 28 and 28 %, (256, 256) 30 and 31 %, (512, 512) 28 and 22 %; two steps of (128, 128) 21 %; (64, 64) in
-//! bf16 1 and 12 %, (128, 128) in f16 22 and 5 %. With one input it would be up to 10 % slower.
+//! On Zen 4, 512 steps, with AVX-512 and AVX2, in percent faster than step by step: (40, 40) 37 and 23, (48, 48) in
+//! bf16 32 and 7, in f16 20 and 0; (16, 64) 13 and 11, (64, 64) 26 and 21, (128, 128) 28 and 28, (256, 256) 30 and 31,
+//! (512, 512) 28 and 22; two steps of (128, 128) 21; (64, 64) in bf16 1 and 12, (128, 128) in f16 22 and 5. With one
+//! input it would be up to 10 % slower.
 
 use core::array::from_mut;
 

@@ -1,21 +1,23 @@
 //! Streams through a small layer whose sizes are known at run time: one group of lines.
 //!
 //! A step takes some 50 ns: calls for its parts, and sums that go through memory between them, would double that. So
-//! there is a function for each number of lines, which does all steps ([`Steps`]), of one stream or of some in turn, and
-//! another for four streams side by side ([`streams`]). The figures in this file are those of a Zen 5 CPU: ns a step of
-//! one stream alone, of each in turn, of each of four
+//! there is a function for each number of lines, which does all steps ([`Steps`]), of one stream or of some in turn,
+//! and another for four streams side by side ([`streams`]). The figures in this file are those of a Zen 5 CPU: ns a
+//! step of one stream alone, of each in turn, of each of four
 //!
 //! ```text
-//! AVX-512   (1, 8) 26 12.6 9.5   (1, 16) 33 20.4 18.7   (10, 20) 40 36 33.5   (1, 32) 58 53
-//! AVX2      (1, 8) 29 18.5 18.4  (1, 16) 43 41          (10, 20) 72 72        (1, 32) 113 112
+//! (1, 8)    AVX-512  26  12.6   9.5   AVX2  29  18.5  18.4
+//! (1, 16)            33  20.4  18.7         43  41
+//! (10, 20)           40  36    33.5         72  72
+//! (1, 32)            58  53                113 112
 //! ```
 //!
 //! A step's h goes to the output in the next step, before it is overwritten: to read what was just stored holds up all
-//! loads behind it. On Zen 4 with AVX-512 (10, 20) 75.3 to 71.5 ns, (1, 32) 129.6 to 115.8, (1, 40) 184 to 177, (32, 32)
-//! 211 to 198; with AVX2 the same within 2 %.
+//! loads behind it. On Zen 4 with AVX-512 (10, 20) 75.3 to 71.5 ns, (1, 32) 129.6 to 115.8, (1, 40) 184 to 177, (32,
+//! 32) 211 to 198; with AVX2 the same within 2 %.
 //!
-//! A branch in a step in place of a function for each number of x's chains: the library is built in a tenth less time; with
-//! AVX-512 the same, with AVX2 1 to 4 % slower, if only the tiles have functions of their own 0 to 3 %.
+//! A branch in a step in place of a function for each number of x's chains: the library is built in a tenth less time;
+//! with AVX-512 the same, with AVX2 1 to 4 % slower, if only the tiles have functions of their own 0 to 3 %.
 //!
 //! To let groups of four streams take turns gains nothing more. Two loops, over time steps and in each over streams,
 //! made single steps of one stream 2 to 8 ns slower: there is one over both.
@@ -43,11 +45,11 @@ pub(crate) const fn streams<S: Simd>(lines: usize) -> usize {
 }
 
 /// The most streams that take turns: their states stay in the L1 cache, beside the weights.
-pub(crate) const MOST_TURNS: usize = 64;
+pub(crate) const MOST_IN_TURN: usize = 64;
 
 /// How many streams of a small layer take turns at most. None where one alone keeps the units busy.
-pub(crate) const fn turns<S: Simd>(lines: usize) -> usize {
-    if !S::MANY_REGISTERS && lines > 4 { 1 } else { MOST_TURNS }
+pub(crate) const fn most_in_turn<S: Simd>(lines: usize) -> usize {
+    if !S::MANY_REGISTERS && lines > 4 { 1 } else { MOST_IN_TURN }
 }
 
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of
@@ -85,10 +87,10 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
         let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, .. } = self.0;
         let Recurrence { steps, reverse, mut backwards, .. } = self.0;
         let (padded, states) = (layout::padded(hidden), h.len());
-        let in_turn = const { T == 1 && turns::<S>(N) > 1 };
+        let in_turn = const { T == 1 && most_in_turn::<S>(N) > 1 };
         debug_assert!(in_turn || states == T * padded, "only some kernels have streams in turn");
-        // Sums and gates in one: there is no place between them. (Streams in turn lose: (1, 16) with AVX2 59 to 64 ns each
-        // on Zen 4.)
+        // Sums and gates in one: there is no place between them. (Streams in turn lose: (1, 16) with AVX2 59 to 64 ns
+        // each on Zen 4.)
         let at_once = const { T == 1 && N == 4 && early::serves::<S, f32>(N, X) } && states == padded;
         // By so many steps the output is behind: from one of a stream to its next one.
         let behind = if at_once {
@@ -175,8 +177,8 @@ fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>
     backwards: bool,
 ) -> [[S::Row; N]; T] {
     let mut out = [[S::Row::splat(simd, 0.0); N]; T];
-    let turns = turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
-    if const { one_tile(S::ACCUMULATORS, C, N, T) } && !turns {
+    let round = turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
+    if const { one_tile(S::ACCUMULATORS, C, N, T) } && !round {
         Tile::<S, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
@@ -188,7 +190,7 @@ fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>
         };
     }
     if const { T == 1 && N > 8 } {
-        each_tile!(N, tile_lines(S::ACCUMULATORS, T), turns && backwards, tile);
+        each_tile!(N, tile_lines(S::ACCUMULATORS, T), round && backwards, tile);
     } else {
         each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
     }

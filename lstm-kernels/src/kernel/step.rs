@@ -79,12 +79,12 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             return groups::<S, E, I, H, HP, LAST, 8, T>(simd, weights, x, states);
         }
         // One group: nothing reads h after its sums, so the new h may overwrite it at once.
-        let backwards = const { turns_round::<S, E>(LAST, I + H, T) } && states[0].turn();
+        let backwards = const { turns_round::<S, E>(LAST, I + H, T) } && states[0].turn_round();
         let h = states.each_ref().map(State::h);
         let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
         let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h, backwards);
-        // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold nothing,
-        // were 5 % faster here and 4 % slower in `Lstm`.)
+        // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold
+        // nothing, were 5 % faster here and 4 % slower in `Lstm`.)
         if const { T == 4 && !LAST.is_multiple_of(4) } {
             let ([z_0, z_1, z_2, z_3], [a, b, c, d]) = (&z[..], &mut states[..]) else { return };
             let lanes = [a.lanes_mut(), b.lanes_mut(), c.lanes_mut(), d.lanes_mut()];
@@ -119,7 +119,7 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     let Weights { bias, columns } = weights;
     let packed = const { [packed(E::FORM, I), packed(E::FORM, H)] };
     let mut next = [[0.0; HP]; T];
-    let backwards = states[0].turn();
+    let backwards = states[0].turn_round();
     macro_rules! sums {
         ($lines:ident, $n:expr) => {{
             let (w_ih, w_hh) = group_columns(columns, packed, bias.len(), $n * G, $lines);

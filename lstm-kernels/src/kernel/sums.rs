@@ -20,13 +20,13 @@
 //! waits for h.
 //!
 //! **Registers.** Input k is broadcast once and multiplied with the lines of column k, straight from memory, into
-//! accumulators that stay in registers over all columns: no sum across lanes, no store in between. With AVX-512
-//! both chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 lines
-//! at a time, NEON likewise, and does one chain after the other: each line is still read just once. Large
-//! layers are cut into groups of lines, see [`layout`](crate::layout). Where the compiler runs out of registers it keeps
-//! a sum in the stack, and each round of a loop waits for it: `benches/stack.py` finds these. (Tiles that are functions
-//! of their own under all circumstances have none, but with AVX2 (1, 20) is 12 % slower then, (10, 20) 6 %, f16 2 to 4
-//! %. `#[inline(never)]` is not enough for that: of a function with `target_feature`, rustc 1.95 heeds it only in calls
+//! accumulators that stay in registers over all columns: no sum across lanes, no store in between. With AVX-512 both
+//! chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 lines at a
+//! time, NEON likewise, and does one chain after the other: each line is still read just once. Large layers are cut
+//! into groups of lines, see [`layout`](crate::layout). Where the compiler runs out of registers it keeps a sum in the
+//! stack, and each round of a loop waits for it: `benches/stack.py` finds these. (Tiles that are functions of their own
+//! under all circumstances have none, but with AVX2 (1, 20) is 12 % slower then, (10, 20) 6 %, f16 2 to 4 %.
+//! `#[inline(never)]` is not enough for that: of a function with `target_feature`, rustc 1.95 heeds it only in calls
 //! from another one.)
 
 use core::hint::black_box;
@@ -172,9 +172,9 @@ pub(super) fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: 
         *z = block::<S, E, N, T, C>(simd, *z, part);
         return;
     }
-    // In memory while a block is summed: there is no room for z in the registers beside its accumulators. (Of one stream,
-    // with AVX2 on Zen 4, (70, 70) and (128, 128) would be 3 to 5 % faster, (256, 256) up to 2 %, (70, 61) in bf16 6 %
-    // slower, and (128, 128) has 21 % more instructions then.)
+    // In memory while a block is summed: there is no room for z in the registers beside its accumulators. (Of one
+    // stream, with AVX2 on Zen 4, (70, 70) and (128, 128) would be 3 to 5 % faster, (256, 256) up to 2 %, (70, 61) in
+    // bf16 6 % slower, and (128, 128) has 21 % more instructions then.)
     let z = aside(z, T > 1);
     for (columns, start) in columns.chunks(BLOCK / E::FORM.share * stride).zip((0..).step_by(BLOCK)) {
         let mut inputs = part.inputs;
@@ -221,8 +221,8 @@ const fn accumulators<S: Simd, E: Element>(streams: usize) -> usize {
     if widened { S::ACCUMULATORS - streams } else { S::ACCUMULATORS }
 }
 
-/// As many of the `C` chains together as the registers hold. (In the body of `Block::run`, a step of (256, 256) with AVX2
-/// has 18 % more instructions.)
+/// As many of the `C` chains together as the registers hold. (In the body of `Block::run`, a step of (256, 256) with
+/// AVX2 has 18 % more instructions.)
 #[inline(always)]
 fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     simd: S,
@@ -259,18 +259,18 @@ fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
     }
 }
 
-/// Sums that are done, `put` in memory: left in registers, they may drive an accumulator of the next ones into the stack
-/// in each round, which the loop then waits for (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the registers,
-/// and no time for memory, with AVX-512. With AVX2 its 4 lines have not: whether the compiler finds a way depends on the
-/// program around them ((2, 80) 1,360 or 1,020 ns on Zen 4, (7, 13) 63 or 53). As a function of its own a tile is safe,
-/// and faster without ((10, 20) 86 or 89 ns).
+/// Sums that are done, with `put` in memory: in registers they may drive a sum of the next pass into the stack, which
+/// its loop then stores and loads in each round (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the
+/// registers, and no time for memory, with AVX-512. With AVX2 its 4 lines have not: whether the compiler finds a way
+/// depends on the program around them ((2, 80) 1,360 or 1,020 ns on Zen 4, (7, 13) 63 or 53). As a function of its own
+/// a tile is safe, and faster without ((10, 20) 86 or 89 ns).
 #[inline(always)]
 fn aside<Z>(sums: &mut Z, put: bool) -> &mut Z {
     if put { black_box(sums) } else { sums }
 }
 
-/// Whether a tile of one stream leaves no register for sums that are done: where these are few, if it is all of a group,
-/// which stands amid other code.
+/// Whether a tile of one stream leaves no register for sums that are done: where these are few, if it is all of a
+/// group, which stands amid other code.
 #[inline(always)]
 fn crowded<S: Simd, const N: usize>(stride: usize) -> bool {
     stride == N && const { !S::MANY_REGISTERS && !S::PORTABLE && N == 4 }
@@ -389,8 +389,8 @@ pub(super) fn column<S: Simd, E: Element, const N: usize, const T: usize>(
 }
 
 /// [`column`] for two columns that share their lines. One column after the other, the compiler would keep all lines for
-/// the second, and for want of registers some sums in the stack ((1, 48) in bf16 with AVX-512 340 to 232 ns on Zen 4, up
-/// to 8 lines 2 % slower).
+/// the second, and for want of registers some sums in the stack ((1, 48) in bf16 with AVX-512 340 to 232 ns on Zen 4,
+/// up to 8 lines 2 % slower).
 #[inline(always)]
 fn two_columns<S: Simd, E: Element, const N: usize>(
     simd: S,

@@ -128,8 +128,8 @@ impl Extent {
     }
 }
 
-/// The number of rows that is nearest to so many elements: where one is missing, the check of these elements says so, not
-/// that of another slice.
+/// The number of rows that is nearest to so many elements: where one is missing, the check of these elements says so,
+/// not that of another slice.
 pub(crate) const fn nearest_rows(elements: usize, size: usize) -> usize {
     (elements + size / 2) / size
 }

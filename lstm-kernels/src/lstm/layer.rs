@@ -5,9 +5,9 @@
 //! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, many
 //! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's part
 //! to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to stay in
-//! the L2 cache. This product has tiles of its own ([`product`](crate::kernel::product)), as a matrix library's order of sums
-//! is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.5 times as long with AVX-512 at 64 rows,
-//! on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
+//! the L2 cache. This product has tiles of its own ([`product`](crate::kernel::product)), as a matrix library's order
+//! of sums is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.5 times as long with AVX-512 at 64
+//! rows, on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
 //!
 //! The two parts take turns, except for one stream of most large layers: [`overlap`].
 //!
@@ -30,10 +30,10 @@ use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::group::{Group, OfGroup};
 use crate::kernel::overlap::STEPS;
-use crate::kernel::product::{Rows, Sums, add};
+use crate::kernel::product::{self, Rows, Sums};
 use crate::kernel::{ActivateAll, group_columns};
 use crate::layout::{self, Line};
-use crate::simd::{Op, Simd, dispatch, prefetch};
+use crate::simd::{Op, Simd, prefetch};
 use crate::weights::{LstmWeights, Sizes};
 
 /// Bytes of `z` that a chunk of time steps may fill: a quarter of what the weights fill, within these. Small layers
@@ -44,9 +44,9 @@ const CHUNK_BYTES: RangeInclusive<usize> = 256 << 10..=512 << 10;
 /// The most time steps in a chunk: more gain nothing, and less of `z` may stay in the L1 cache.
 const CHUNK_STEPS: usize = 64;
 
-/// The most inputs that are asked for ahead of their time, which a batch would wait for again and again, as its rows
-/// are read in pieces: 128 KiB, half of a small L2 cache. (Batch 32 of (256, 256) 2 % faster on Zen 5, others the same.
-/// A single stream gains nothing.)
+/// The most floats of the next chunk's x that are prefetched, without which a batch would wait for its rows again and
+/// again, as they are read in pieces: 128 KiB, half of a small L2 cache. (Batch 32 of (256, 256) 2 % faster on Zen 5,
+/// others the same. A single stream gains nothing.)
 const SOON: usize = (128 << 10) / size_of::<f32>();
 
 /// One layer and direction, by what its weights are stored as.
@@ -66,7 +66,7 @@ pub(crate) struct Packed<E: Element> {
     columns: Vec<E::Line>,
     /// What [`overlap`] needs, if that is faster.
     overlap: Option<Overlap<E>>,
-    /// Where h's begin, and the groups of either. (To count these takes as long as some of the steps.)
+    /// Where h's begin, and the groups of either. (Kept: to count them takes as long as some steps.)
     x_lines: usize,
     groups: usize,
     projection: Option<Dense<E>>,
@@ -82,34 +82,34 @@ mod small;
 // and those of small layers, at the same time.
 
 mod of_f32 {
-    use super::{InputPart, On, Packed, Pass, Token, dispatch};
+    use super::{InputPart, LayerPass, Packed, Pass, Token};
 
     #[inline(never)]
     pub(super) fn run(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
-        dispatch(token, On { layer, pass });
+        token.run(LayerPass { layer, pass });
     }
 
     #[inline(never)]
     pub(super) fn input_part(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
-        dispatch(token, InputPart(On { layer, pass }));
+        token.run(InputPart(LayerPass { layer, pass }));
     }
 }
 
 mod of_f16 {
-    use super::{On, Packed, Pass, Token, dispatch, f16};
+    use super::{LayerPass, Packed, Pass, Token, f16};
 
     #[inline(never)]
     pub(super) fn run(token: Token, layer: &Packed<f16>, pass: Pass<'_>) {
-        dispatch(token, On { layer, pass });
+        token.run(LayerPass { layer, pass });
     }
 }
 
 mod of_bf16 {
-    use super::{On, Packed, Pass, Token, bf16, dispatch};
+    use super::{LayerPass, Packed, Pass, Token, bf16};
 
     #[inline(never)]
     pub(super) fn run(token: Token, layer: &Packed<bf16>, pass: Pass<'_>) {
-        dispatch(token, On { layer, pass });
+        token.run(LayerPass { layer, pass });
     }
 }
 
@@ -128,21 +128,12 @@ impl PackedLayer {
         })
     }
 
-    /// Lines of scratch that a pass over `steps` time steps needs.
-    pub(crate) fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
+    /// The memory that a pass over `steps` time steps needs, of this batch and every smaller one.
+    pub(crate) fn room(&self, steps: usize, batch: usize) -> Room {
         match self {
-            Self::F32(layer) => layer.scratch_lines(steps, batch),
-            Self::F16(layer) => layer.scratch_lines(steps, batch),
-            Self::Bf16(layer) => layer.scratch_lines(steps, batch),
-        }
-    }
-
-    /// The length of [`Pass::next`].
-    pub(crate) fn next_len(&self, steps: usize, batch: usize) -> usize {
-        match self {
-            Self::F32(layer) => layer.next_len(steps, batch),
-            Self::F16(layer) => layer.next_len(steps, batch),
-            Self::Bf16(layer) => layer.next_len(steps, batch),
+            Self::F32(layer) => layer.room(steps, batch),
+            Self::F16(layer) => layer.room(steps, batch),
+            Self::Bf16(layer) => layer.room(steps, batch),
         }
     }
 
@@ -191,19 +182,17 @@ impl<E: Element> Packed<E> {
         bytes.clamp(*CHUNK_BYTES.start(), *CHUNK_BYTES.end()) / size_of::<Line>()
     }
 
-    /// As much as [`chunk`](Self::chunk) asks for, for this batch and every smaller one.
-    fn scratch_lines(&self, steps: usize, batch: usize) -> usize {
+    /// As much as [`chunk`](Self::chunk) asks for, or the overlap.
+    fn room(&self, steps: usize, batch: usize) -> Room {
         let projection = self.projection.as_ref().map_or(0, Dense::lines) * batch;
         let most = usize::max(self.chunk_lines(), usize::max(batch, 4) * self.bias.len());
         let most = usize::max(most, self.overlap_lines());
-        // Where a usize has 32 bits, a long sequence's product may not fit.
-        usize::min(most, steps.saturating_mul(batch).saturating_mul(self.bias.len())) + projection
-    }
-
-    fn next_len(&self, steps: usize, batch: usize) -> usize {
         let padded = layout::padded(self.sizes.hidden);
-        // Enough for every smaller batch, too.
-        usize::max(batch.saturating_mul(padded), padded + self.overlap_floats(steps))
+        Room {
+            next: usize::max(batch.saturating_mul(padded), padded + self.overlap_floats(steps)),
+            // Where a usize has 32 bits, a long sequence's product may not fit.
+            z: usize::min(most, steps.saturating_mul(batch).saturating_mul(self.bias.len())) + projection,
+        }
     }
 
     /// The `n`-th group on the way, which may lead backwards.
@@ -244,6 +233,13 @@ const fn packed_columns<E: Element>(sizes: Sizes) -> [usize; 2] {
     [layout::packed(E::FORM, sizes.input), layout::packed(E::FORM, sizes.output())]
 }
 
+/// The lengths of a pass's memory: of [`Pass::next`] and of [`Pass::z`].
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Room {
+    pub(crate) next: usize,
+    pub(crate) z: usize,
+}
+
 /// One pass over a sequence.
 pub(crate) struct Pass<'a> {
     pub(crate) batch: usize,
@@ -258,10 +254,9 @@ pub(crate) struct Pass<'a> {
     pub(crate) h: &'a mut [f32],
     /// \[batch, padded(hidden)\]
     pub(crate) c: &'a mut [f32],
-    /// [`PackedLayer::next_len`]: \[batch, padded(hidden)\], o tanh(c') before it becomes h; and what
-    /// [`overlap`] needs.
+    /// [`Room::next`]: \[batch, padded(hidden)\], o tanh(c') before it becomes h; and what [`overlap`] needs.
     pub(crate) next: &'a mut [f32],
-    /// [`PackedLayer::scratch_lines`]: rows of sums, then the projection's.
+    /// [`Room::z`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
     /// \[steps, batch, `out_stride`\], of which this direction writes the columns from `out_first` on.
     pub(crate) out: &'a mut [f32],
@@ -299,12 +294,12 @@ enum Place {
 }
 
 /// A pass through a layer.
-struct On<'a, E: Element> {
+struct LayerPass<'a, E: Element> {
     layer: &'a Packed<E>,
     pass: Pass<'a>,
 }
 
-impl<E: Element> Op for On<'_, E> {
+impl<E: Element> Op for LayerPass<'_, E> {
     type Output = ();
 
     const F16: bool = E::F16;
@@ -335,7 +330,7 @@ impl<E: Element> Op for On<'_, E> {
 }
 
 /// The first part of a pass alone, for all time steps at once.
-struct InputPart<'a, E: Element>(On<'a, E>);
+struct InputPart<'a, E: Element>(LayerPass<'a, E>);
 
 impl<E: Element> Op for InputPart<'_, E> {
     type Output = ();
@@ -347,7 +342,7 @@ impl<E: Element> Op for InputPart<'_, E> {
     }
 }
 
-impl<E: Element> On<'_, E> {
+impl<E: Element> LayerPass<'_, E> {
     /// The bias and x's part of some groups' sums for `len` time steps.
     #[inline(always)]
     fn input_part<S: Simd>(&mut self, simd: S, first: usize, len: usize, groups: Range<usize>, place: Place) {
@@ -364,7 +359,7 @@ impl<E: Element> On<'_, E> {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
                 let mut z = Sums { data: self.pass.z, stride, first: first_line + n * batch * stride };
                 let count = if all { len * batch } else { self.pass.active[first + n] };
-                add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
+                product::add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
             }
         }
     }
@@ -391,7 +386,7 @@ impl<E: Element> On<'_, E> {
                 let (group_lines, line, _, w_hh) = layer.group(group);
                 let h = Rows { data: self.pass.h, stride: h_stride, len: output };
                 let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
-                add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
+                product::add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
             }
             // All sums are made, so h may be overwritten. Without a projection it is the output.
             let projected = layer.projection.is_some();

@@ -130,7 +130,8 @@ impl Lstm {
         if extent.steps == 0 {
             return Ok(());
         }
-        if extent.steps == 1 && extent.batch == 1 && stream.workspace.advance_small(self, input.data, output) {
+        if extent.steps == 1 && extent.batch == 1 && self.is_small() {
+            stream.workspace.advance_small(self, input.data, output);
             return Ok(());
         }
         stream.workspace.reserve(self, extent.steps);

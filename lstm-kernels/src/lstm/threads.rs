@@ -1,15 +1,14 @@
 //! Threads, for those who ask for them: [`Lstm::threads`] (feature `rayon`). Without it all goes one after the other.
 //!
 //! **Cuts.** The two directions of a layer do not know of each other, nor do the streams of a batch. So the streams are
-//! dealt into parts, each of which goes through all layers with memory of its own, and in a part the directions run at
-//! the same time. No sum is cut: the bits are those of one thread.
+//! dealt into shards, each of which goes through all layers with memory of its own, and in a shard the directions run
+//! at the same time. No sum is cut: the bits are those of one thread.
 
 use super::Lstm;
-use super::part::Part;
 use crate::layout::GATES;
 
 /// Streams that a kernel steps together, as they share each weight that is read: they are not cut apart. (Fewer gain
-/// from one thread that looks ahead in all of them: two of (128, 128) as two parts took 1.2 times as long on one
+/// from one thread that looks ahead in all of them: two of (128, 128) as two shards took 1.2 times as long on one
 /// thread, and three quarters on two.)
 pub(super) const TOGETHER: usize = 4;
 
@@ -55,8 +54,8 @@ impl Lstm {
         if self.threads > 1 { self.config.directions() } else { 1 }
     }
 
-    /// The number of parts that a batch is cut into.
-    pub(super) fn parts(&self, batch: usize) -> usize {
+    /// The number of shards that a batch is cut into.
+    pub(super) fn shards(&self, batch: usize) -> usize {
         let threads = self.threads / self.directions_at_once();
         usize::clamp(threads, 1, batch.div_ceil(TOGETHER))
     }
@@ -74,13 +73,13 @@ impl Lstm {
     }
 }
 
-/// Does something with each part, at the same time if `parallel`.
-pub(super) fn each(parts: &mut [Part], parallel: bool, act: &(impl Fn(&mut Part) + Sync)) {
-    match parts {
+/// Does something with each item, at the same time if `parallel`.
+pub(super) fn each<T: Send>(items: &mut [T], parallel: bool, act: &(impl Fn(&mut T) + Sync)) {
+    match items {
         [] => {}
-        [part] => act(part),
+        [item] => act(item),
         _ => {
-            let (left, right) = parts.split_at_mut(parts.len() / 2);
+            let (left, right) = items.split_at_mut(items.len() / 2);
             join(parallel, || each(left, parallel, act), || each(right, parallel, act));
         }
     }

@@ -5,15 +5,15 @@ use core::fmt;
 
 use super::Lstm;
 use super::input::{Extent, Input, check_elements};
-use super::part::Part;
+use super::shard::Shard;
 use super::threads::{TOGETHER, each};
 use crate::error::Error;
 
-/// Rows (time steps times streams) of each part that go through all layers of a unidirectional LSTM together: enough to
-/// compute x's part ahead, few enough for the layers' outputs to stay in a cache.
+/// Rows (time steps times streams) of each shard that go through all layers of a unidirectional LSTM together: enough
+/// to compute x's part ahead, few enough for the layers' outputs to stay in a cache.
 const BLOCK_ROWS: usize = 1024;
 
-/// With threads small layers take more rows, up to so many elements, as parts wait for each other after each block.
+/// With threads small layers take more rows, up to so many elements, as shards wait for each other after each block.
 const BLOCK_FLOATS: usize = 128 << 10;
 
 /// Memory that a pass works in. It can be used again for any input and any [`Lstm`]; it grows when it must, and
@@ -37,7 +37,7 @@ const BLOCK_FLOATS: usize = 128 << 10;
 #[derive(Clone, Default)]
 pub struct Workspace {
     /// The streams, cut into the first `used` of these.
-    parts: Vec<Part>,
+    shards: Vec<Shard>,
     used: usize,
     /// The streams by length.
     order: Vec<usize>,
@@ -46,14 +46,14 @@ pub struct Workspace {
 impl Workspace {
     /// An empty one.
     pub const fn new() -> Self {
-        Self { parts: Vec::new(), used: 0, order: Vec::new() }
+        Self { shards: Vec::new(), used: 0, order: Vec::new() }
     }
 
     /// Makes room for an input, and sets all states to zero.
     pub(super) fn prepare(&mut self, lstm: &Lstm, steps: usize, batch: usize) {
-        self.used = lstm.parts(batch);
-        if self.parts.len() < self.used {
-            self.parts.resize_with(self.used, Part::default);
+        self.used = lstm.shards(batch);
+        if self.shards.len() < self.used {
+            self.shards.resize_with(self.used, Shard::default);
         }
         self.order.clear();
         self.order.extend(0..batch);
@@ -64,19 +64,19 @@ impl Workspace {
 
     /// Sets all states to zero.
     pub(super) fn clear(&mut self, lstm: &Lstm) {
-        self.parts[..self.used].iter_mut().for_each(|part| part.clear(lstm));
+        self.shards[..self.used].iter_mut().for_each(|shard| shard.clear(lstm));
     }
 
     /// Makes room for an input of the same batch.
     pub(super) fn reserve(&mut self, lstm: &Lstm, steps: usize) {
         let most = rows(lstm);
-        self.parts[..self.used].iter_mut().for_each(|part| part.reserve(lstm, steps, most));
+        self.shards[..self.used].iter_mut().for_each(|shard| shard.reserve(lstm, steps, most));
     }
 
-    /// Deals the streams to the parts, so that each has long ones and short ones.
+    /// Deals the streams to the shards, so that each has long ones and short ones.
     fn deal(&mut self) {
-        for (n, part) in self.parts[..self.used].iter_mut().enumerate() {
-            part.take(self.order.chunks(TOGETHER).skip(n).step_by(self.used).flatten());
+        for (n, shard) in self.shards[..self.used].iter_mut().enumerate() {
+            shard.take(self.order.chunks(TOGETHER).skip(n).step_by(self.used).flatten());
         }
     }
 
@@ -86,26 +86,22 @@ impl Workspace {
             self.order.sort_unstable_by_key(|&stream| (usize::MAX - lengths[stream], stream));
             self.deal();
         }
-        self.parts[..self.used].iter_mut().for_each(|part| part.count(steps, lengths));
+        self.shards[..self.used].iter_mut().for_each(|shard| shard.count(steps, lengths));
     }
 
     /// Copies PyTorch's `[cells, batch, size]` states in.
     pub(super) fn set_states(&mut self, lstm: &Lstm, h: &[f32], c: &[f32]) {
-        self.parts[..self.used].iter_mut().for_each(|part| part.set_states(lstm, self.order.len(), h, c));
+        self.shards[..self.used].iter_mut().for_each(|shard| shard.set_states(lstm, self.order.len(), h, c));
     }
 
     /// Copies the states out.
     pub(super) fn states(&self, lstm: &Lstm, h: &mut [f32], c: &mut [f32]) {
-        self.parts[..self.used].iter().for_each(|part| part.states(lstm, self.order.len(), h, c));
+        self.shards[..self.used].iter().for_each(|shard| shard.states(lstm, self.order.len(), h, c));
     }
 
-    /// One time step of one stream, from the states that are here, if that is faster so.
-    pub(super) fn advance_small(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) -> bool {
-        let small = lstm.is_small();
-        if small {
-            self.parts[0].advance_small(lstm, x, output);
-        }
-        small
+    /// One time step of one stream through layers that are all small, from the states that are here.
+    pub(super) fn advance_small(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) {
+        self.shards[0].advance_small(lstm, x, output);
     }
 
     /// One time step of a single layer; h is the output.
@@ -119,15 +115,15 @@ impl Workspace {
     ) -> Result<(), Error> {
         check_elements("x", x.len(), [1, batch, lstm.config.input_size])?;
         lstm.check_states(("h", h.len()), ("c", c.len()), batch)?;
-        if self.parts.is_empty() {
-            self.parts.push(Part::default());
+        if self.shards.is_empty() {
+            self.shards.push(Shard::default());
         }
         if batch == 1 && lstm.is_small() {
-            self.parts[0].step_small(lstm, x, (h, c));
+            self.shards[0].step_small(lstm, x, (h, c));
             return Ok(());
         }
         if lstm.config.hidden_size.is_multiple_of(4) {
-            self.parts[0].step(lstm, batch, x, (h, c));
+            self.shards[0].step(lstm, batch, x, (h, c));
             return Ok(());
         }
         let shape = [1, batch, lstm.config.input_size];
@@ -135,9 +131,9 @@ impl Workspace {
         self.prepare(lstm, 1, batch);
         self.sort(1, None);
         self.set_states(lstm, h, c);
-        each(&mut self.parts[..self.used], false, &|part| {
-            part.gather(lstm, 0..1, extent, x);
-            part.layers(lstm, 0..1, false);
+        each(&mut self.shards[..self.used], false, &|shard| {
+            shard.gather(lstm, 0..1, extent, x);
+            shard.layers(lstm, 0..1, false);
         });
         self.states(lstm, h, c);
         Ok(())
@@ -147,28 +143,28 @@ impl Workspace {
     pub(super) fn run(&mut self, lstm: &Lstm, extent: Extent, input: &Input<'_>, output: &mut [f32]) {
         let block = self.block(lstm, extent.steps);
         let parallel = lstm.pays(usize::min(block, extent.steps) * extent.batch);
-        let parts = &mut self.parts[..self.used];
+        let shards = &mut self.shards[..self.used];
         let in_order = extent.is_time_major() && input.lengths.is_none() && lstm.directions_at_once() == 1;
         for first in (0..extent.steps).step_by(block) {
             let times = first..usize::min(first + block, extent.steps);
-            if let ([part], true) = (&mut *parts, in_order) {
-                // The rows lie as the part would lay them out.
+            if let ([shard], true) = (&mut *shards, in_order) {
+                // The rows lie as the shard would lay them out.
                 let rows = |size: usize| times.start * extent.batch * size..times.end * extent.batch * size;
                 let (x, y) = (rows(lstm.config.input_size), rows(lstm.config.output_size()));
-                part.layers_between(lstm, times, Some((&input.data[x], &mut output[y])));
+                shard.layers_between(lstm, times, Some((&input.data[x], &mut output[y])));
                 continue;
             }
-            each(parts, parallel, &|part| {
-                part.gather(lstm, times.clone(), extent, input.data);
-                part.layers(lstm, times.clone(), parallel);
+            each(shards, parallel, &|shard| {
+                shard.gather(lstm, times.clone(), extent, input.data);
+                shard.layers(lstm, times.clone(), parallel);
             });
-            parts.iter().for_each(|part| part.scatter(lstm, times.clone(), extent, output));
+            shards.iter().for_each(|shard| shard.scatter(lstm, times.clone(), extent, output));
         }
     }
 
     /// Time steps that go through all layers together: all of them if a direction starts at the end.
     fn block(&self, lstm: &Lstm, steps: usize) -> usize {
-        let streams = self.parts[..self.used].iter().map(Part::streams).max().unwrap_or(0);
+        let streams = self.shards[..self.used].iter().map(Shard::streams).max().unwrap_or(0);
         if lstm.config.bidirectional { steps } else { usize::clamp(rows(lstm) / streams.max(1), 1, steps) }
     }
 }

@@ -1,4 +1,5 @@
-//! AVX2 + FMA (`V3`) and AVX-512 (`V4`), through the safe intrinsics of `pulp`'s tokens.
+//! AVX2 + FMA (`V3`) and AVX-512 (`V4`), through the safe intrinsics of `pulp`'s tokens; AVX512-FP16 (`V4F16`), which
+//! `pulp` lacks.
 
 use core::arch::x86_64::*;
 

@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::head::Rows;
 use crate::isa::Token;
 use crate::lstm::input::{check_elements, nearest_rows};
-use crate::simd::dispatch;
 use crate::weights::check_size;
 
 /// The f32 tensors of a `torch.nn.Linear`, y = W x + b: what [`LstmWeights::with_head`](crate::LstmWeights::with_head)
@@ -29,8 +28,8 @@ pub struct LinearTensors {
 
 impl LinearTensors {
     /// The outputs y = W x + b of rows of inputs: x \[rows, `in_features`\], y \[rows, `out_features`\]. For a head
-    /// behind an [`Lstm`](crate::Lstm), whose output is such rows. The bits are those of a cell with `out`; made for few
-    /// outputs. No allocation.
+    /// behind an [`Lstm`](crate::Lstm), whose output is such rows. The bits are those of a cell with `out`; made for
+    /// few outputs. No allocation.
     ///
     /// ```
     /// use lstm_kernels::{Lstm, StateDict, lstm::Input};
@@ -56,7 +55,7 @@ impl LinearTensors {
         let rows = nearest_rows(x.len(), units);
         check_elements("x", x.len(), [1, rows, units])?;
         check_elements("y", y.len(), [1, rows, outputs])?;
-        dispatch(Token::fastest(), Rows { weight: &self.weight, bias, h: x, units, y, outputs });
+        Token::fastest().run(Rows { weight: &self.weight, bias, h: x, units, y, outputs });
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{On, Packed, Pass, Place};
+use super::{LayerPass, Packed, Pass, Place};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::overlap::{Ahead, Plan, Rest, STEPS, Steps, WAITING, by_chain, serves};
@@ -14,8 +14,8 @@ use crate::weights::Sizes;
 /// Chunks from which on it is done: the first one's x has nothing to go beside.
 const CHUNKS: usize = 3;
 
-/// The most bytes of h's weights: more keep the memory busy ((896, 896) is 7 % faster, (1024, 1024) 1 %), for x's weights
-/// are there twice. (A layer of several groups has no fewer than it takes.)
+/// The most bytes of h's weights: more keep the memory busy ((896, 896) is 7 % faster, (1024, 1024) 1 %), for x's
+/// weights are there twice. (A layer of several groups has no fewer than it takes.)
 const MOST: usize = 12 << 20;
 
 /// The fewest inputs that are worth it.
@@ -80,7 +80,7 @@ impl<E: Element> Packed<E> {
     }
 }
 
-impl<E: Element> On<'_, E> {
+impl<E: Element> LayerPass<'_, E> {
     /// All steps, if that is faster so.
     #[inline(always)]
     pub(super) fn overlapped<S: Simd>(&mut self, simd: S) -> bool {
@@ -92,7 +92,7 @@ impl<E: Element> On<'_, E> {
         let Some(overlap) = self.layer.overlap.as_ref().filter(|_| one) else { return false };
         let next_len = layout::padded(self.layer.sizes.hidden) + self.layer.overlap_floats(steps);
         let room = self.pass.z.len() >= self.layer.overlap_lines() && self.pass.next.len() >= next_len;
-        debug_assert!(room, "`scratch_lines` and `next_len` count them");
+        debug_assert!(room, "`room` counts them");
         if !room {
             return false;
         }
@@ -109,7 +109,7 @@ impl<E: Element> On<'_, E> {
             if next.len > 0 {
                 self.input_part(simd, next.first, next.len, ahead..groups, next.place(0));
             }
-            self.both(simd, overlap, here, next);
+            self.chunk_beside_next(simd, overlap, here, next);
             if !next.len.is_multiple_of(2) {
                 let last = next.len - 1;
                 self.input_part(simd, next.first + last, 1, 0..ahead, next.place(last));
@@ -122,7 +122,7 @@ impl<E: Element> On<'_, E> {
 
     /// The steps of a chunk, and x's part of the next one but for an odd last row.
     #[inline(always)]
-    fn both<S: Simd>(&mut self, simd: S, overlap: &Overlap<E>, here: Chunk, next: Chunk) {
+    fn chunk_beside_next<S: Simd>(&mut self, simd: S, overlap: &Overlap<E>, here: Chunk, next: Chunk) {
         let start = if self.pass.reverse { here.first + here.len - 1 } else { here.first };
         let backwards = self.pass.backwards(start);
         let (layer, pass) = (self.layer, &mut self.pass);

@@ -2,14 +2,14 @@
 //!
 //! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take
 //! turns, each time step of all before the next, so that none waits for its own h ([`kernel::small`](small) has the
-//! figures). A single step of one stream goes straight to it ([`PackedLayer::step`]): what a pass prepares for more takes
-//! longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
+//! figures). A single step of one stream goes straight to it ([`PackedLayer::step`]): what a pass prepares for more
+//! takes longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
 //!
 //! So every step of every stream reads all weights. Where the nearest cache does not hold them, or x is more than one
 //! block of columns, one stream does x's part of some time steps at once, and several go the way of large layers, which
-//! read h's weights, too, once for all ([`Packed::is_near`]). On Zen 4, whose cache has 32 KiB, with AVX-512 and AVX2: one
-//! stream of (40, 40) takes 0.70 and 0.80 of the time that it took before, of (64, 32) 0.59 and 0.65, 32 of (40, 40) 0.66
-//! and 0.62. Where the cache holds all it would be up to 1.3 times as long ((1, 16), 8 streams).
+//! read h's weights, too, once for all ([`Packed::is_near`]). On Zen 4, whose cache has 32 KiB, with AVX-512 and AVX2:
+//! one stream of (40, 40) takes 0.70 and 0.80 of the time that it took before, of (64, 32) 0.59 and 0.65, 32 of (40,
+//! 40) 0.66 and 0.62. Where the cache holds all it would be up to 1.3 times as long ((1, 16), 8 streams).
 //!
 //! Weights of half precision are widened as they are packed, not at each step, if that cache holds them so: (10, 20)
 //! takes 0.71 of the time with bf16, 0.60 with f16 (Zen 4, AVX-512), as long as with f32. The bits are those of a cell,
@@ -18,14 +18,14 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::{On, Packed, PackedLayer, Pass, Place};
+use super::{LayerPass, Packed, PackedLayer, Pass, Place};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::run::{AHEAD, pays};
-use crate::kernel::small::{self, MOST_TURNS, Recurrence};
+use crate::kernel::small::{self, MOST_IN_TURN, Recurrence};
 use crate::kernel::sums::{BLOCK, chains};
 use crate::layout::{self, Line};
-use crate::simd::{Op, Scalar, Simd, Vector, dispatch};
+use crate::simd::{Op, Scalar, Simd, Vector};
 use crate::weights::Sizes;
 
 /// Bytes that the smallest L1 caches hold.
@@ -57,17 +57,17 @@ impl PackedLayer {
 /// (A method of `PackedLayer` would be built where that is, and with it all its kernels once more.)
 #[inline(never)]
 fn step(token: Token, step: OneStep<'_>) {
-    dispatch(token, step);
+    token.run(step);
 }
 
 /// A pass through a small layer.
 #[inline(never)]
 pub(super) fn run(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
-    dispatch(token, Small(On { layer, pass }));
+    token.run(Small(LayerPass { layer, pass }));
 }
 
 /// See [`run`].
-struct Small<'a>(On<'a, f32>);
+struct Small<'a>(LayerPass<'a, f32>);
 
 /// See [`PackedLayer::step`].
 struct OneStep<'a> {
@@ -112,14 +112,14 @@ impl Op for Small<'_> {
         for first in (0..4 * fours).step_by(4) {
             on.side_by_side(simd, first..first + 4);
         }
-        let turns = small::turns::<S>(lines);
-        for first in (4 * fours..batch).step_by(turns) {
-            on.in_turn(simd, first..usize::min(first + turns, batch), 0);
+        let most = small::most_in_turn::<S>(lines);
+        for first in (4 * fours..batch).step_by(most) {
+            on.in_turn(simd, first..usize::min(first + most, batch), 0);
         }
     }
 }
 
-impl On<'_, f32> {
+impl LayerPass<'_, f32> {
     /// All steps of one stream, x's part of some of them at once.
     #[inline(always)]
     fn x_ahead<S: Simd>(&mut self, simd: S) {
@@ -164,8 +164,8 @@ impl On<'_, f32> {
     /// All steps of four streams.
     #[inline(always)]
     fn side_by_side<S: Simd>(&mut self, simd: S, four: Range<usize>) {
-        // Where some are longer, they go on in turn; backwards they have begun so. (Two places that call for four: one
-        // alone would be inlined, (1, 8) and (10, 20) 7 % slower.)
+        // Streams that are longer do the rest in turn: after the others, or before them if reversed. (Two places that
+        // call for four: one alone would be inlined, (1, 8) and (10, 20) 7 % slower.)
         let (together, reverse) = (self.steps(four.end - 1), self.pass.reverse);
         if !reverse {
             self.streams(simd, four.clone(), 4, 0..together);
@@ -270,7 +270,7 @@ impl Packed<f32> {
     pub(super) fn is_near(&self, batch: usize) -> bool {
         let Sizes { input, hidden, .. } = self.sizes;
         let stream = (2 * layout::padded(hidden) + input + hidden) * size_of::<f32>();
-        let all = size_of_val(&self.columns[..]) + usize::min(batch, MOST_TURNS) * stream;
+        let all = size_of_val(&self.columns[..]) + usize::min(batch, MOST_IN_TURN) * stream;
         self.small && (batch == 1 || all <= NEAR && input <= BLOCK)
     }
 

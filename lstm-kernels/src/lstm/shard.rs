@@ -1,17 +1,17 @@
-//! A part of the streams of a batch, the memory of its pass through all layers, and the pass.
+//! A shard: some streams of a batch, the memory of its pass through all layers, and the pass.
 
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::Lstm;
 use super::input::Extent;
-use super::layer::Pass;
+use super::layer::{Pass, Room};
 use super::threads::join;
 use crate::layout::{self, Line};
 
-/// Streams that go through all layers on their own: nothing here is shared with another part.
+/// Streams that go through all layers on their own: nothing here is shared with another shard.
 #[derive(Clone, Default)]
-pub(super) struct Part {
+pub(super) struct Shard {
     /// The layer's input \[steps, streams, size\], then its output; the streams sorted by length, longest first.
     x: Vec<f32>,
     y: Vec<f32>,
@@ -31,7 +31,7 @@ pub(super) struct Part {
     backwards: bool,
 }
 
-impl Part {
+impl Shard {
     /// The number of its streams.
     pub(super) const fn streams(&self) -> usize {
         self.order.len()
@@ -62,8 +62,9 @@ impl Part {
         grow(&mut self.x, floats, 0.0);
         grow(&mut self.y, floats, 0.0);
         let at_once = lstm.directions_at_once();
-        grow(&mut self.next, at_once * next_len(lstm, steps, streams), 0.0);
-        grow(&mut self.z, at_once * scratch(lstm, steps, streams), Line::ZERO);
+        let room = room(lstm, steps, streams);
+        grow(&mut self.next, at_once * room.next, 0.0);
+        grow(&mut self.z, at_once * room.z, Line::ZERO);
         grow(&mut self.active, steps, 0);
     }
 
@@ -212,8 +213,9 @@ impl Part {
     pub(super) fn step(&mut self, lstm: &Lstm, batch: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
         let hidden = lstm.config.hidden_size;
         grow(&mut self.y, batch * hidden, 0.0);
-        grow(&mut self.next, next_len(lstm, 1, batch), 0.0);
-        grow(&mut self.z, scratch(lstm, 1, batch), Line::ZERO);
+        let room = room(lstm, 1, batch);
+        grow(&mut self.next, room.next, 0.0);
+        grow(&mut self.z, room.z, Line::ZERO);
         let pass = Pass {
             batch,
             active: &[batch],
@@ -238,12 +240,12 @@ impl Part {
         let (config, streams, steps) = (&lstm.config, self.streams(), times.len());
         let size = config.h_size();
         let [h_size, c_size] = [size, config.hidden_size].map(|size| streams * layout::padded(size));
-        let (next_len, z_len) = (next_len(lstm, steps, streams), scratch(lstm, steps, streams));
+        let room = room(lstm, steps, streams);
         for (layer, pair) in lstm.layers.chunks_exact(2).enumerate() {
             let (h, h_back) = self.h[2 * layer * h_size..][..2 * h_size].split_at_mut(h_size);
             let (c, c_back) = self.c[2 * layer * c_size..][..2 * c_size].split_at_mut(c_size);
-            let (next, next_back) = self.next.split_at_mut(next_len);
-            let (z, z_back) = self.z.split_at_mut(z_len);
+            let (next, next_back) = self.next.split_at_mut(room.next);
+            let (z, z_back) = self.z.split_at_mut(room.z);
             let (out, out_back) = self.y.split_at_mut(steps * streams * size);
             let (x, active) = (&self.x[..], &self.active[times.clone()]);
             let pass = |reverse, h, c, next, z, out| {
@@ -264,14 +266,10 @@ impl Part {
     }
 }
 
-/// The length of [`Pass::next`] for any of the layers.
-fn next_len(lstm: &Lstm, steps: usize, streams: usize) -> usize {
-    lstm.layers.iter().map(|layer| layer.next_len(steps, streams)).max().unwrap_or(0)
-}
-
-/// Lines of scratch for any of the layers.
-fn scratch(lstm: &Lstm, steps: usize, streams: usize) -> usize {
-    lstm.layers.iter().map(|layer| layer.scratch_lines(steps, streams)).max().unwrap_or(0)
+/// The memory for a pass through any of the layers.
+fn room(lstm: &Lstm, steps: usize, streams: usize) -> Room {
+    let rooms = lstm.layers.iter().map(|layer| layer.room(steps, streams));
+    rooms.fold(Room::default(), |most, room| Room { next: most.next.max(room.next), z: most.z.max(room.z) })
 }
 
 fn grow<T: Clone>(memory: &mut Vec<T>, len: usize, value: T) {
