@@ -26,7 +26,7 @@ pub use check::{Close, MOST_H, assert_same, assert_same_bits, assert_within, tex
 pub use effort::{cases, random_cases, steps};
 pub use erased::{AnyCell, AnyStates};
 pub use goldens::{Golden, Goldens};
-pub use grid::{GRID, Shape};
+pub use grid::{CORE, GRID, Shape};
 pub use isas::{REQUIRE_VARIABLE, isas};
 pub use lstm_case::{LstmCase, LstmResult};
 pub use lstm_goldens::{Expected, LstmGolden};
