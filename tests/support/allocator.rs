@@ -1,4 +1,5 @@
-//! The system's allocator, which counts each thread's calls and what it holds (the test harness has threads of its own).
+//! The system's allocator, which counts each thread's calls and what it holds (the test harness has threads of its
+//! own).
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

@@ -388,7 +388,7 @@ pub(super) fn column<S: Simd, E: Element, const N: usize, const T: usize>(
     });
 }
 
-/// [`column`] for two columns that share their lines. One column after the other, the compiler would keep all lines for
+/// `column` for two columns that share their lines. One column after the other, the compiler would keep all lines for
 /// the second, and for want of registers some sums in the stack ((1, 48) in bf16 with AVX-512 340 to 232 ns on Zen 4,
 /// up to 8 lines 2 % slower).
 #[inline(always)]

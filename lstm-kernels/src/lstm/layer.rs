@@ -5,7 +5,7 @@
 //! **x first.** The input part of the sums does not wait for h. It is computed ahead for a chunk of time steps, many
 //! rows (a time step of a stream each) for each weight that is read, into the scratch `z`. The recurrence adds h's part
 //! to it. The order of every sum is that of a step, and so are the bits. The chunk is short enough for `z` to stay in
-//! the L2 cache. This product has tiles of its own ([`product`](crate::kernel::product)), as a matrix library's order
+//! the L2 cache. This product has tiles of its own ([`product`]), as a matrix library's order
 //! of sums is another one on each instruction set; `matrixmultiply` takes 1.24 to 1.5 times as long with AVX-512 at 64
 //! rows, on Zen 5 1.7 to 1.8, with AVX2 1.0 to 1.3 (`projection.md` in the folders of `benches/results`).
 //!
