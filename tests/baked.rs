@@ -74,8 +74,8 @@ cases! {
     pairs_groups: 2 53 1 true "groups.rec" "groups.lin" bf16 ROUNDED,
 }
 
-// The same code for more sizes: not in a debug build.
-#[cfg(not(debug_assertions))]
+// The same code for more sizes.
+#[cfg(all_cells)]
 cases! {
     amp: 1 16 1 true "amp.rec" "amp.lin" f32 PROMISE,
     odd: 7 39 17 true "odd.rec" "odd.lin" f32 PROMISE,

@@ -148,8 +148,8 @@ heads! {
     large: 4 64 1,
 }
 
-// The same code for more sizes: not in a debug build.
-#[cfg(not(debug_assertions))]
+// The same code for more sizes.
+#[cfg(all_cells)]
 heads! {
     small: 3 5 2,
     amp: 1 16 1,

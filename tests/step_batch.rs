@@ -55,8 +55,8 @@ macro_rules! same_bits {
 same_bits!(two_and_four_together_of_bf16, 5, 100, bf16, 32..256);
 same_bits!(up_to_16_together, 70, 260, f32, 256..);
 
-// The same code for more sizes: not in a debug build.
-#[cfg(not(debug_assertions))]
+// The same code for more sizes.
+#[cfg(all_cells)]
 mod more {
     use super::*;
 

@@ -66,17 +66,17 @@ macro_rules! grid {
             }
         )*
         $(
-            #[cfg(not(debug_assertions))]
+            #[cfg(all_cells)]
             grid!(@ $more $more_input $more_hidden $more_bias $more_dtype);
         )*
 
-        /// How many shapes the [`GRID`] of a debug build has: the first ones of every build.
+        /// How many shapes the [`GRID`] has without `all_cells`: the first ones.
         pub const CORE: usize = [$(stringify!($name),)* $(stringify!($large),)*].len();
 
-        /// With optimisation: every H mod 16, H on both sides of every multiple of 4 up to 70 (where a line of the
+        /// With `all_cells`: every H mod 16, H on both sides of every multiple of 4 up to 70 (where a line of the
         /// packed tensor begins; above 48 there is more than one group of them) and of 80, even and odd numbers of
-        /// inputs, and the shapes of PyTorch's goldens. A debug build, whose assertions are in code that shapes share,
-        /// has half as many: each number of lines in a last group, one block of inputs and more, and the goldens'.
+        /// inputs, and the shapes of PyTorch's goldens. Without: each number of lines in a last group, one block of
+        /// inputs and more, and the goldens'.
         pub static GRID: &[Shape] = &[
             $( grid!(@ $name $bias $dtype), )*
             $(Shape {
@@ -90,7 +90,7 @@ macro_rules! grid {
                     Ok(cell)
                 },
             },)*
-            $( #[cfg(not(debug_assertions))] grid!(@ $more $more_bias $more_dtype), )*
+            $( #[cfg(all_cells)] grid!(@ $more $more_bias $more_dtype), )*
         ];
     };
     (@ $name:ident $input:tt $hidden:tt $bias:tt $dtype:ident) => {

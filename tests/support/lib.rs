@@ -6,6 +6,8 @@
 //!   says which ones were missing.
 //! - `LSTM_KERNELS_TEST_CASES=8` (or `PROPTEST_CASES`): fewer random cases and shorter sequences, for emulators.
 //!   Every shape and every instruction set still runs.
+//! - `LSTM_KERNELS_CELLS=few` or `all`, as the tests are built: fewer shapes, for builds that take long, or those of a
+//!   release build in every build.
 
 mod allocator;
 mod check;
