@@ -128,9 +128,16 @@ fn a_baked_cell_says_what_it_runs_on() {
     assert_eq!(Some(CELL.isa()), isas().last().copied());
     assert_eq!(CELL.clone().isa(), CELL.isa());
     for &isa in Isa::ALL {
-        match Root::baked_with_isa(isa) {
-            Ok(cell) => assert!(isa.is_available() && cell.isa() == isa),
-            Err(error) => assert!(!isa.is_available() && error == Error::IsaUnavailable { isa }),
+        match (Root::baked_with_isa(isa), Root::baked_with_isa_boxed(isa)) {
+            (Ok(cell), Ok(boxed)) => {
+                assert!(isa.is_available() && cell.isa() == isa && boxed.isa() == isa);
+                let [mut a, mut b] = [Root::zero_state(); 2];
+                assert_same_bits(&cell.step_out(&[0.5; 4], &mut a), &boxed.step_out(&[0.5; 4], &mut b), isa);
+            }
+            (Err(error), Err(same)) => {
+                assert!(!isa.is_available() && error == Error::IsaUnavailable { isa } && same == error);
+            }
+            (on_stack, boxed) => panic!("{isa}: {on_stack:?} and {boxed:?}"),
         }
     }
 }

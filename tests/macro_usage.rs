@@ -89,3 +89,18 @@ fn debug_says_the_sizes_of_a_cell_and_both_halves_of_a_state() {
     let state = NamedState::new(&[0.5, 0.25], &[-1.0, 2.0]);
     assert_eq!(format!("{state:?}"), "State { h: [0.5, 0.25], c: [-1.0, 2.0] }");
 }
+
+#[test]
+fn a_copy_on_the_heap_takes_no_stack() {
+    lstm_cell!(struct Large, in=1024, hidden=128, bias=false);
+    let copy = || {
+        let (w_ih, w_hh) = (vec![0.01; 4 * 128 * 1024], vec![-0.01; 4 * 128 * 128]);
+        let cell = Large::new_boxed(&LstmWeights::torch(&w_ih, &w_hh, None)).unwrap();
+        let copy = cell.clone_boxed();
+        let ([mut a, mut b], x) = ([Large::zero_state(); 2], [0.5; 1024]);
+        assert_eq!(cell.step(&x, &mut a), copy.step(&x, &mut b));
+        assert!(a.h().iter().all(|h| *h > 0.0));
+    };
+    // The cell has 2.3 MiB.
+    std::thread::Builder::new().stack_size(256 << 10).spawn(copy).unwrap().join().unwrap();
+}

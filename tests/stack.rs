@@ -200,3 +200,57 @@ fn run<L: Layer<Input = [f32; 10], Output = [f32; 20]>>(layer: &L, seq: &[[f32; 
     layer.run(seq, &mut L::zero_state(), &mut out).unwrap();
     out
 }
+
+/// Code for any layer with outputs: a step of each of some streams.
+fn all_of<L: LayerOut<Input: Copy, Out: Copy + Default>>(
+    layer: &L,
+    x: L::Input,
+    n: usize,
+) -> (Vec<L::State>, Vec<L::Out>) {
+    let (mut states, mut by_step, mut out) =
+        (vec![L::zero_state(); n], vec![L::zero_state(); n], vec![L::Out::default(); n]);
+    layer.step_batch_out(&vec![x; n], &mut states, &mut out).unwrap();
+    layer.step_batch(&vec![x; n], &mut by_step).unwrap();
+    layer.step_batch(&vec![x; n], &mut states).unwrap();
+    layer.step_batch_out(&vec![x; n], &mut by_step, &mut out).unwrap();
+    for (len, states_len, out_len) in [(n + 1, n, n), (n, n, n + 1), (n, n + 1, n)] {
+        let (xs, mut states) = (vec![x; len], vec![L::zero_state(); states_len]);
+        let mut out = vec![L::Out::default(); out_len];
+        let error = layer.step_batch_out(&xs, &mut states, &mut out).unwrap_err();
+        let (what, right) = if len == states_len { (("xs", "out"), out_len) } else { (("xs", "states"), states_len) };
+        assert_eq!(error, Error::LengthMismatch { what, left: len, right });
+        if len != states_len {
+            assert_eq!(layer.step_batch(&xs, &mut states), Err(error));
+        }
+    }
+    (by_step, out)
+}
+
+#[test]
+fn streams_go_together_through_any_layer_whatever_holds_it() {
+    lstm_cell!(struct Last, in=20, hidden=20, out=3);
+    let (model, x) = (model(), inputs()[0]);
+    let [first, second] = model.weights()[..] else { panic!("two layers") };
+    let head = Random::new(3).uniforms(Last::OUT * Last::HIDDEN, 1.0);
+    for isa in isas() {
+        let first = First::with_isa(&first, isa).unwrap();
+        let weights = second.with_head(&head, None);
+        let (last, boxed) = (Last::with_isa(&weights, isa).unwrap(), Last::with_isa_boxed(&weights, isa).unwrap());
+        let mut state = <(First, Last)>::zero_state();
+        let pair = (&first, last);
+        pair.step(&x, &mut state);
+        let y = pair.step_out(&x, &mut state);
+        for (n, (states, out)) in [(5, all_of(&pair, x, 5)), (2, all_of(&(&first, &boxed), x, 2))] {
+            assert_eq!((states, out), (vec![state; n], vec![y; n]), "pairs on {isa}");
+        }
+        let h: [f32; 20] = *state.0.h();
+        let mut state = Last::zero_state();
+        pair.1.step(&h, &mut state);
+        let y = pair.1.step_out(&h, &mut state);
+        let expected = (vec![state; 7], vec![y; 7]);
+        assert_eq!(all_of(&pair.1, h, 7), expected, "a cell on {isa}");
+        assert_eq!(all_of(&&pair.1, h, 7), expected, "a reference on {isa}");
+        assert_eq!(all_of(&boxed, h, 7), expected, "a box on {isa}");
+        assert_eq!(all_of(&*boxed, h, 7), expected, "what is in it on {isa}");
+    }
+}

@@ -50,7 +50,7 @@ pub trait Wraps {
 
 /// A cell on the heap, as `new_boxed` of a struct made by [`lstm_cell!`](crate::lstm_cell) returns it: the [`Cell`]
 /// that the struct wraps, with the same methods. (It is not a `Box<C>`: a trait that you implement for `C` is not
-/// there.)
+/// there.) To copy a large one call [`clone_boxed`](Cell::clone_boxed): `clone` takes the copy over the stack.
 ///
 /// ```
 /// use lstm_kernels::{Boxed, LstmWeights, lstm_cell};
@@ -99,7 +99,7 @@ impl<
                 && LEN == layout::tensor_lines(E::FORM, I, H),
             "these sizes do not belong together: let `lstm_cell!` compute them"
         );
-        core::mem::forget(D::ZERO); // which asserts the same of its own
+        let _head = D::ZERO; // which asserts the same of its own
     };
 
     /// A cell on the fastest instruction set that [`Isa::detect`] finds.
@@ -166,6 +166,34 @@ impl<
         };
         weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
         cell.head.pack(weights);
+        Ok(cell)
+    }
+
+    /// A copy on the heap. `clone` may take twice the cell's size of stack, also that of a [`Boxed`] cell; this takes
+    /// none. (A cell never changes, so an `Arc` can share it.)
+    #[cfg(feature = "alloc")]
+    pub fn clone_boxed(&self) -> alloc::boxed::Box<Self> {
+        let mut cell = alloc::boxed::Box::<Self>::new_uninit();
+        // All fields are `Copy`, though the cell is not, for its size.
+        let _ = |Self { bias, columns, head, choice }: &Self| (*bias, *columns, *head, *choice);
+        // SAFETY: `self` is valid for reads, the box's memory, which is another, for writes, both aligned for `Self`. The
+        // bytes of a value whose fields are all `Copy` are one more value.
+        unsafe {
+            cell.as_mut_ptr().copy_from_nonoverlapping(self, 1);
+            cell.assume_init()
+        }
+    }
+
+    /// [`on`](Self::on) on the heap.
+    ///
+    /// # Errors
+    /// As [`on`](Self::on).
+    #[doc(hidden)]
+    #[cfg(feature = "alloc")]
+    pub fn boxed_on(&self, isa: Isa) -> Result<alloc::boxed::Box<Self>, Error> {
+        let choice = Choice::Token(Token::new(isa)?);
+        let mut cell = self.clone_boxed();
+        cell.choice = choice;
         Ok(cell)
     }
 

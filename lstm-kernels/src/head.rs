@@ -25,7 +25,7 @@ use crate::weights::LstmWeights;
 ///
 /// # Safety
 /// `size_of::<Self>()` bytes of zero are a valid value, and equal to [`ZERO`](Self::ZERO).
-pub unsafe trait Head: Sized {
+pub unsafe trait Head: Copy {
     /// All weights zero.
     const ZERO: Self;
 
@@ -48,7 +48,7 @@ unsafe impl Head for () {
 }
 
 /// A `torch.nn.Linear` from `H` units to `OUT` outputs, packed in `LEN` lines.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Linear<const H: usize, const OUT: usize, const LEN: usize> {
     lines: [Line; LEN],

@@ -89,7 +89,8 @@ const SMALL: usize = 4 * 18;
 /// `step` and `run` never allocate, lock, call the system or panic, and give the same bits as the cells called one
 /// after the other. An example: [`stack`](self). A cell with `out` gives h here, and its outputs as a [`LayerOut`].
 ///
-/// A reference to a layer and a `Box` of one are layers, and one can be chosen at run time:
+/// A reference to a layer and a `Box` of one are layers (of a `dyn Layer` they are not: it has no
+/// [`zero_state`](Self::zero_state)), and one can be chosen at run time:
 /// ```
 /// use lstm_kernels::{Layer, LstmWeights, State, lstm_cell};
 /// lstm_cell!(struct Precise, in=1, hidden=16, bias=false);
@@ -111,7 +112,7 @@ pub trait Layer {
     /// One time step's output: `[f32; H]`.
     type Output: Copy;
     /// The state of one stream: [`State`], or a pair of states.
-    type State;
+    type State: Clone + Send + 'static;
 
     /// The state at the start of a sequence: all h and c are 0.
     fn zero_state() -> Self::State
@@ -131,12 +132,25 @@ pub trait Layer {
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
     fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error>;
+
+    /// One time step of each of `xs.len()` independent streams: the same bits as that many [`step`](Self::step)s. Those
+    /// of a cell go together, which takes less time; through a pair of layers they go one after the other.
+    ///
+    /// # Errors
+    /// [`Error::LengthMismatch`] if there are not as many inputs as states; no state has changed then.
+    fn step_batch(&self, xs: &[Self::Input], states: &mut [Self::State]) -> Result<(), Error> {
+        Error::unless_same_length(("xs", xs.len()), ("states", states.len()))?;
+        for (x, state) in xs.iter().zip(states) {
+            self.step(x, state);
+        }
+        Ok(())
+    }
 }
 
 /// A [`Layer`] with outputs: a cell with `out`, or layers of which the last is one.
 ///
-/// The promises of [`Layer`] hold. What holds one is one, and one can be chosen at run time: the example of
-/// [`stack`](self#a-model-chosen-at-run-time).
+/// The promises of [`Layer`] hold. A reference to one and a `Box` of one are ones, and one can be chosen at run time:
+/// the example of [`stack`](self#a-model-chosen-at-run-time).
 ///
 /// ```
 /// use lstm_kernels::{Layer, LayerOut, LstmWeights, lstm_cell};
@@ -165,6 +179,24 @@ pub trait LayerOut: Layer {
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
     fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error>;
+
+    /// [`step_batch`](Layer::step_batch), and the outputs of each stream.
+    ///
+    /// # Errors
+    /// [`Error::LengthMismatch`] if there are not as many inputs as states and as outputs; no state has changed then.
+    fn step_batch_out(
+        &self,
+        xs: &[Self::Input],
+        states: &mut [Self::State],
+        out: &mut [Self::Out],
+    ) -> Result<(), Error> {
+        Error::unless_same_length(("xs", xs.len()), ("states", states.len()))?;
+        Error::unless_same_length(("xs", xs.len()), ("out", out.len()))?;
+        for ((x, state), out) in xs.iter().zip(states).zip(out) {
+            *out = self.step_out(x, state);
+        }
+        Ok(())
+    }
 }
 
 impl<
@@ -201,6 +233,11 @@ impl<
     fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
         Self::run(self, seq, state, out)
     }
+
+    #[inline]
+    fn step_batch(&self, xs: &[Self::Input], states: &mut [Self::State]) -> Result<(), Error> {
+        Self::step_batch(self, xs, states)
+    }
 }
 
 impl<
@@ -226,6 +263,16 @@ impl<
     #[inline]
     fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error> {
         Self::run_out(self, seq, state, out)
+    }
+
+    #[inline]
+    fn step_batch_out(
+        &self,
+        xs: &[Self::Input],
+        states: &mut [Self::State],
+        out: &mut [Self::Out],
+    ) -> Result<(), Error> {
+        Self::step_batch_out(self, xs, states, out)
     }
 }
 
@@ -320,6 +367,11 @@ macro_rules! pointers {
             fn run(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Output]) -> Result<(), Error> {
                 L::run(self, seq, state, out)
             }
+
+            #[inline]
+            fn step_batch(&self, xs: &[Self::Input], states: &mut [Self::State]) -> Result<(), Error> {
+                L::step_batch(self, xs, states)
+            }
         }
 
         $(#[$cfg])*
@@ -334,6 +386,16 @@ macro_rules! pointers {
             #[inline]
             fn run_out(&self, seq: &[Self::Input], state: &mut Self::State, out: &mut [Self::Out]) -> Result<(), Error> {
                 L::run_out(self, seq, state, out)
+            }
+
+            #[inline]
+            fn step_batch_out(
+                &self,
+                xs: &[Self::Input],
+                states: &mut [Self::State],
+                out: &mut [Self::Out],
+            ) -> Result<(), Error> {
+                L::step_batch_out(self, xs, states, out)
             }
         }
     )* };

@@ -44,7 +44,7 @@ pub use error::StateDictError;
 pub use linear::LinearTensors;
 pub use tensors::{LstmModel, LstmTensors};
 
-use key::{Key, Kind};
+use key::{Key, Kind, TORCH_SAVE, is_torch_save};
 use tensors::Shapes;
 use values::floats;
 
@@ -79,8 +79,10 @@ impl<'a> StateDict<'a> {
     /// # Errors
     /// [`StateDictError::Format`] if it is not a safetensors file, or not a whole one.
     pub fn read(bytes: &'a [u8]) -> Result<Self, StateDictError> {
-        let file =
-            SafeTensors::deserialize(bytes).map_err(|error| StateDictError::Format { reason: format!("{error}") });
+        let file = SafeTensors::deserialize(bytes).map_err(|error| {
+            let reason = if is_torch_save(bytes) { TORCH_SAVE.to_owned() } else { format!("{error}") };
+            StateDictError::Format { reason }
+        });
         Ok(Self { file: file? })
     }
 
@@ -107,7 +109,9 @@ impl<'a> StateDict<'a> {
         let prefix = dotted(prefix);
         let keys = self.lstm_keys(&prefix, error::CELL)?;
         let first = keys.first().and_then(|key| key.layer);
-        if let Some(key) = keys.iter().find(|key| key.layer != first || key.layer > Some(0) || key.reverse) {
+        let of_cell =
+            |key: &&Key| key.layer == first && key.layer <= Some(0) && !key.reverse && key.kind != Kind::WeightHr;
+        if let Some(key) = keys.iter().find(|key| !of_cell(key)) {
             return Err(error::unexpected(key.name(&prefix), error::CELL));
         }
         let mut model = self.module(&prefix, &keys)?;

@@ -43,6 +43,17 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     let about_step = format!(
         " One time step: takes x (\\[{input}\\]) and `(h, c)`, leaves the new `(h, c)` in `state`, returns the new h (\\[{hidden}\\])."
     );
+    let baked_boxed = source.iter().map(|_| {
+        quote! {
+            /// `baked_with_isa` on the heap: for cells too large for a thread's stack, which this never touches.
+            ///
+            /// # Errors
+            /// As `baked_with_isa`.
+            pub fn baked_with_isa_boxed(isa: #isa) -> ::core::result::Result<#library::Boxed<Self>, #error> {
+                const { &Self::baked().inner }.boxed_on(isa)
+            }
+        }
+    });
     let baked = source.iter().zip(baked).map(|(source, cell)| baked_methods(&source.file.value(), &cell, &isa, &error));
     let outputs = out.iter().map(|out| output_methods(*input, *out, &state, &error));
     let layer_out = out.iter().map(|out| {
@@ -65,6 +76,15 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
                     out: &mut [[#float; #out]],
                 ) -> ::core::result::Result<(), #error> {
                     self.inner.run_out(seq, state, out)
+                }
+                #[inline]
+                fn step_batch_out(
+                    &self,
+                    xs: &[[#float; #input]],
+                    states: &mut [#state],
+                    out: &mut [[#float; #out]],
+                ) -> ::core::result::Result<(), #error> {
+                    self.inner.step_batch_out(xs, states, out)
                 }
             }
         }
@@ -215,6 +235,8 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
                 ) -> ::core::result::Result<#library::Boxed<Self>, #error> {
                     <#inner>::with_isa_boxed(weights, isa)
                 }
+
+                #(#baked_boxed)*
             }
         }
 
@@ -245,6 +267,14 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
                 out: &mut [[#float; #hidden]],
             ) -> ::core::result::Result<(), #error> {
                 self.inner.run(seq, state, out)
+            }
+            #[inline]
+            fn step_batch(
+                &self,
+                xs: &[[#float; #input]],
+                states: &mut [#state],
+            ) -> ::core::result::Result<(), #error> {
+                self.inner.step_batch(xs, states)
             }
         }
 

@@ -195,6 +195,7 @@ fn unknown_key(key: &str, is_name: bool) -> String {
         "file" | "weight" => "did you mean `weights`?",
         "linear" => "did you mean `head`?",
         "layers" | "num_layers" => "a cell is one layer: stack cells with `Layer`.",
+        "bidirectional" | "proj" | "proj_size" | "batch_first" | "dropout" => "a cell has no such option: `Lstm` has.",
         "isa" => "an instruction set is chosen by `with_isa` or `baked_with_isa`.",
         "enum" | "name" | "pub" | "struct" => "the cell's name comes first: `struct Amp, in = 1, hidden = 16`.",
         known if KEYS.contains(&format!("`{known}`")) => &format!("did you mean `{known}`?"),
@@ -267,6 +268,10 @@ mod tests {
             ("in=10, hidden=20, in=10", "duplicate key `in`"),
             ("in=10, hidden_size=20", "did you mean `hidden`?"),
             ("in=10, hidden=20, cells=3", "unknown key `cells`"),
+            (
+                "in=10, hidden=20, proj_size=3",
+                "unknown key `proj_size`, a cell has no such option: `Lstm` has. The keys",
+            ),
             ("in=10, hidden=20, bias=1", "expected `true` or `false`"),
             ("in=10, hidden=20, dtype=f64", "expected `f32`, `f16` or `bf16` for `dtype`"),
             ("in=10, hidden=20, dtype=\"f16\"", "expected `f32`, `f16` or `bf16` for `dtype`"),

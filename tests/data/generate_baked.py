@@ -122,6 +122,7 @@ def main():
     header = json.dumps({name: {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]} for name, shape in shapes.items()})
     (FOLDER / "huge.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode())
     (FOLDER / "text.safetensors").write_text("This is not a file of tensors.\n")
+    (FOLDER / "model.pt").write_bytes(b"PK\x03\x04\0\0\x08\x08\0\0model/data.pkl")  # as `torch.save` begins
 
 
 if __name__ == "__main__":

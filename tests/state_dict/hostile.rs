@@ -85,6 +85,19 @@ fn offsets_that_overlap_leave_gaps_run_backwards_or_outside_are_refused() {
 }
 
 #[test]
+fn a_file_that_torch_save_has_written_is_told_from_a_broken_one() {
+    for file in [&b"PK\x03\x04\0\0\x08\x08\0\0model/data.pkl"[..], b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."] {
+        let message = refused(file).to_string();
+        assert_eq!(
+            message,
+            "expected a whole safetensors file: found what `torch.save` writes \
+             (`safetensors.torch.save_file(model.state_dict(), ...)` writes one)"
+        );
+    }
+    assert!(!refused(b"PK is how this text begins").to_string().contains("torch.save"));
+}
+
+#[test]
 fn headers_that_are_no_such_json_are_refused() {
     let deep = |open: &str, close: &str| format!("{{\"rnn.x\":{}{}}}", open.repeat(50_000), close.repeat(50_000));
     let texts = [

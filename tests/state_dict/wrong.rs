@@ -325,3 +325,12 @@ fn of_many_modules_some_are_listed() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_projection_is_none_of_a_cell() {
+    let parts = lstm("rnn.", 1, false);
+    let refused = LstmCellDyn::from_state_dict(&bytes(&parts), "rnn").map(drop);
+    assert_eq!(unexpected(refused.expect_err("no cell")), "rnn.weight_hr_l0");
+    let refused = StateDict::read(&bytes(&parts)).expect("a whole file").cell("rnn").map(drop);
+    assert_eq!(unexpected(refused.expect_err("no cell")), "rnn.weight_hr_l0");
+}

@@ -29,7 +29,7 @@ pub enum StateDictError {
     },
     /// The bytes are not a safetensors file, or not a whole one.
     Format {
-        /// What is wrong, in the words of the crate `safetensors`.
+        /// What is wrong, in the words of the crate `safetensors`, or that `torch.save` has written it.
         reason: String,
     },
     /// A key is not there.

@@ -1,4 +1,4 @@
-//! The names that PyTorch gives to an LSTM's tensors.
+//! The names that PyTorch gives to an LSTM's tensors, and the format of its own in which they cannot be read.
 
 use alloc::format;
 use alloc::string::String;
@@ -10,6 +10,15 @@ pub(super) struct Key {
     pub(super) layer: Option<usize>,
     pub(super) reverse: bool,
     pub(super) kind: Kind,
+}
+
+/// What is wrong with a file that [`is_torch_save`].
+pub(super) const TORCH_SAVE: &str =
+    "found what `torch.save` writes (`safetensors.torch.save_file(model.state_dict(), ...)` writes one)";
+
+/// Whether a file that is no safetensors file begins as `torch.save` begins one: a zip archive, and long ago a pickle.
+pub(super) fn is_torch_save(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

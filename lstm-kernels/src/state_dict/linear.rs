@@ -16,7 +16,7 @@ use crate::weights::check_size;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct LinearTensors {
-    /// The number of inputs: the `hidden_size` of the LSTM before it, twice that behind both directions.
+    /// The number of inputs: the `h_size` of the LSTM before it, twice that behind both directions.
     pub in_features: usize,
     /// The number of outputs.
     pub out_features: usize,
@@ -29,7 +29,7 @@ pub struct LinearTensors {
 impl LinearTensors {
     /// The outputs y = W x + b of rows of inputs: x \[rows, `in_features`\], y \[rows, `out_features`\]. For a head
     /// behind an [`Lstm`](crate::Lstm), whose output is such rows. The bits are those of a cell with `out`; made for
-    /// few outputs. No allocation.
+    /// few outputs. On the fastest instruction set of the CPU, whatever `LSTM_KERNELS_ISA` says. No allocation.
     ///
     /// ```
     /// use lstm_kernels::{Lstm, StateDict, lstm::Input};
