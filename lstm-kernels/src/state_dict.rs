@@ -109,9 +109,9 @@ impl<'a> StateDict<'a> {
         let prefix = dotted(prefix);
         let keys = self.lstm_keys(&prefix, error::CELL)?;
         let first = keys.first().and_then(|key| key.layer);
-        let of_cell =
-            |key: &&Key| key.layer == first && key.layer <= Some(0) && !key.reverse && key.kind != Kind::WeightHr;
-        if let Some(key) = keys.iter().find(|key| !of_cell(key)) {
+        let other = |key: &&Key| key.layer != first || key.layer > Some(0) || key.reverse;
+        let projection = |key: &&Key| key.kind == Kind::WeightHr;
+        if let Some(key) = keys.iter().find(other).or_else(|| keys.iter().find(projection)) {
             return Err(error::unexpected(key.name(&prefix), error::CELL));
         }
         let mut model = self.module(&prefix, &keys)?;
