@@ -176,8 +176,8 @@ impl<
         let mut cell = alloc::boxed::Box::<Self>::new_uninit();
         // All fields are `Copy`, though the cell is not, for its size.
         let _ = |Self { bias, columns, head, choice }: &Self| (*bias, *columns, *head, *choice);
-        // SAFETY: `self` is valid for reads, the box's memory, which is another, for writes, both aligned for `Self`. The
-        // bytes of a value whose fields are all `Copy` are one more value.
+        // SAFETY: `self` is valid for reads, the box's memory, which is another, for writes, both aligned for `Self`.
+        // The bytes of a value whose fields are all `Copy` are one more value.
         unsafe {
             cell.as_mut_ptr().copy_from_nonoverlapping(self, 1);
             cell.assume_init()
@@ -227,7 +227,8 @@ impl<
 
     /// One time step of each of `xs.len()` independent streams: the same bits as that many [`step`](Self::step)s, in
     /// less time or the same. No allocation, no lock, no system call, no panic. A cell of more than 256 KiB of weights
-    /// goes over them once for up to 32 streams, which takes some 60 KiB of stack.
+    /// goes over them once for up to 32 streams, which takes some 60 KiB of stack (more [without
+    /// optimisation](crate#a-debug-build)).
     ///
     /// The states lie side by side. Where only some streams have an input, keep theirs in front (`states.swap(a, b)`;
     /// a [`State`] is `Copy`) and give the slice of them.
@@ -243,7 +244,8 @@ impl<
 
     /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`. No
     /// allocation, no lock, no system call, no panic. A cell of more than 24 KiB of weights (or 32), at least 8 inputs
-    /// and up to 2,048 units reads x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack.
+    /// and up to 2,048 units reads x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack
+    /// (more [without optimisation](crate#a-debug-build)).
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
