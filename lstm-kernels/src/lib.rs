@@ -56,9 +56,8 @@
 //!
 //! # A debug build
 //! The kernels are compiled in *your* crate, for your sizes. Without optimisation each SIMD instruction becomes a call,
-//! and a step takes 100 to 250 times as long: an audio plug-in drops out. It takes much more stack, too: `step` and
-//! `run` of (1, 16) 0.2 MiB, of (64, 64) 0.8 to 1.6, `step_batch` of (64, 64) 1.9 to 2.2, where a thread may have 2.
-//! `[profile.dev] opt-level = 1` in your `Cargo.toml` is enough to avoid both (75 KiB at most).
+//! and a step takes 100 to 250 times as long: an audio plug-in drops out. It takes more stack, too, up to
+//! half a MiB. `[profile.dev] opt-level = 1` in your `Cargo.toml` is enough to avoid both (75 KiB at most).
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4`, `v4f16` or `neon`), which
