@@ -150,7 +150,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
 
             /// One time step of each of `xs.len()` independent streams: the same bits as that many `step`s, in less
             /// time or the same. No allocation, no lock, no system call, no panic; more than 256 KiB of weights take
-            /// some 60 KiB of stack (without optimisation up to half a MiB).
+            /// some 60 KiB of stack (without optimisation up to 0.8 MiB).
             ///
             /// # Errors
             /// `LengthMismatch` if there are not as many inputs as states; no state has changed then.
@@ -165,7 +165,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
 
             /// A whole sequence of one stream: the same bits as a `step` for each x, whose h goes to `out`. No
             /// allocation, no lock, no system call, no panic; where x's weights are read once for some steps, 70 KiB of
-            /// stack (without optimisation up to half a MiB).
+            /// stack (without optimisation up to 0.8 MiB).
             ///
             /// # Errors
             /// `LengthMismatch` if there are not as many inputs as outputs; the state has not changed then.
