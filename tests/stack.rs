@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 #![deny(warnings)]
 
+use std::fmt::Debug;
+
 use lstm_kernels::lstm::Input;
 use lstm_kernels::{Error, Layer, LayerOut, Lstm, LstmConfig, LstmWeights, lstm_cell};
 use support::{Close, LstmModel, Random, assert_same_bits, assert_within, isas};
@@ -201,29 +203,25 @@ fn run<L: Layer<Input = [f32; 10], Output = [f32; 20]>>(layer: &L, seq: &[[f32; 
     out
 }
 
-/// Code for any layer with outputs: a step of each of some streams.
-fn all_of<L: LayerOut<Input: Copy, Out: Copy + Default>>(
-    layer: &L,
-    x: L::Input,
-    n: usize,
-) -> (Vec<L::State>, Vec<L::Out>) {
-    let (mut states, mut by_step, mut out) =
-        (vec![L::zero_state(); n], vec![L::zero_state(); n], vec![L::Out::default(); n]);
-    layer.step_batch_out(&vec![x; n], &mut states, &mut out).unwrap();
-    layer.step_batch(&vec![x; n], &mut by_step).unwrap();
+/// Code for any layer with outputs: two steps of each of `n` streams, the second with outputs.
+fn all_of<L>(layer: &L, x: L::Input, n: usize) -> (Vec<L::State>, Vec<L::Out>)
+where
+    L: LayerOut<Input: Copy, State: PartialEq + Debug, Out: Copy + Default + PartialEq + Debug>,
+{
+    let (mut states, mut out) = (vec![L::zero_state(); n], vec![L::Out::default(); n]);
     layer.step_batch(&vec![x; n], &mut states).unwrap();
-    layer.step_batch_out(&vec![x; n], &mut by_step, &mut out).unwrap();
-    for (len, states_len, out_len) in [(n + 1, n, n), (n, n, n + 1), (n, n + 1, n)] {
-        let (xs, mut states) = (vec![x; len], vec![L::zero_state(); states_len]);
-        let mut out = vec![L::Out::default(); out_len];
-        let error = layer.step_batch_out(&xs, &mut states, &mut out).unwrap_err();
-        let (what, right) = if len == states_len { (("xs", "out"), out_len) } else { (("xs", "states"), states_len) };
-        assert_eq!(error, Error::LengthMismatch { what, left: len, right });
-        if len != states_len {
-            assert_eq!(layer.step_batch(&xs, &mut states), Err(error));
-        }
+    layer.step_batch_out(&vec![x; n], &mut states, &mut out).unwrap();
+
+    let before = (states.clone(), out.clone());
+    for len in [n - 1, n + 1] {
+        let error = Error::LengthMismatch { what: ("xs", "states"), left: len, right: n };
+        assert_eq!(layer.step_batch(&vec![x; len], &mut states), Err(error));
+        assert_eq!(layer.step_batch_out(&vec![x; len], &mut states, &mut out), Err(error));
+        let error = Error::LengthMismatch { what: ("xs", "out"), left: n, right: len };
+        assert_eq!(layer.step_batch_out(&vec![x; n], &mut states, &mut vec![L::Out::default(); len]), Err(error));
     }
-    (by_step, out)
+    assert_eq!((&states, &out), (&before.0, &before.1), "a refused call changes nothing");
+    (states, out)
 }
 
 #[test]

@@ -149,8 +149,8 @@ pub trait Layer {
 
 /// A [`Layer`] with outputs: a cell with `out`, or layers of which the last is one.
 ///
-/// The promises of [`Layer`] hold. A reference to one and a `Box` of one are ones, and one can be chosen at run time:
-/// the example of [`stack`](self#a-model-chosen-at-run-time).
+/// The promises of [`Layer`] hold. A reference to one is one, and so is a `Box` of one. One can be chosen at run
+/// time: the example of [`stack`](self#a-model-chosen-at-run-time).
 ///
 /// ```
 /// use lstm_kernels::{Layer, LayerOut, LstmWeights, lstm_cell};

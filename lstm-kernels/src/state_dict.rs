@@ -44,7 +44,7 @@ pub use error::StateDictError;
 pub use linear::LinearTensors;
 pub use tensors::{LstmModel, LstmTensors};
 
-use key::{Key, Kind, TORCH_SAVE, is_torch_save};
+use key::{Key, Kind};
 use tensors::Shapes;
 use values::floats;
 
@@ -79,10 +79,8 @@ impl<'a> StateDict<'a> {
     /// # Errors
     /// [`StateDictError::Format`] if it is not a safetensors file, or not a whole one.
     pub fn read(bytes: &'a [u8]) -> Result<Self, StateDictError> {
-        let file = SafeTensors::deserialize(bytes).map_err(|error| {
-            let reason = if is_torch_save(bytes) { TORCH_SAVE.to_owned() } else { format!("{error}") };
-            StateDictError::Format { reason }
-        });
+        let file = SafeTensors::deserialize(bytes)
+            .map_err(|error| StateDictError::Format { reason: key::refusal(bytes, error) });
         Ok(Self { file: file? })
     }
 

@@ -11,7 +11,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use syn::Error;
 
-use crate::key::{Key, Kind, TORCH_SAVE, is_torch_save};
+use crate::key::{Key, Kind, refusal};
 use crate::layout::{
     self, Form, GATES, head_lines, lines, place, place_in_head, place_of_bias, place_of_head_bias, scale, tensor_lines,
 };
@@ -61,10 +61,8 @@ type Packed = (Lines, Vec<u8>, Option<Lines>);
 
 fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
     let bytes = fs::read(path).map_err(|error| format!("cannot read this file of the crate's root folder: {error}"))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| {
-        let reason = if is_torch_save(&bytes) { TORCH_SAVE.to_owned() } else { error.to_string() };
-        format!("not a whole safetensors file: {reason}")
-    })?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|error| format!("not a whole safetensors file: {}", refusal(&bytes, error)))?;
     let lstm = Module { file: &file, path: &weights.prefix, named: "`prefix` names the LSTM's module" };
     let (bias, columns) = pack_lstm(cell, weights.layer, &lstm)?;
     let head = Module {

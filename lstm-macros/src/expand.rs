@@ -43,17 +43,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
     let about_step = format!(
         " One time step: takes x (\\[{input}\\]) and `(h, c)`, leaves the new `(h, c)` in `state`, returns the new h (\\[{hidden}\\])."
     );
-    let baked_boxed = source.iter().map(|_| {
-        quote! {
-            /// `baked_with_isa` on the heap: for cells too large for a thread's stack, which this never touches.
-            ///
-            /// # Errors
-            /// As `baked_with_isa`.
-            pub fn baked_with_isa_boxed(isa: #isa) -> ::core::result::Result<#library::Boxed<Self>, #error> {
-                const { &Self::baked().inner }.boxed_on(isa)
-            }
-        }
-    });
+    let baked_boxed = source.iter().map(|_| baked_boxed_method(library, &isa, &error));
     let baked = source.iter().zip(baked).map(|(source, cell)| baked_methods(&source.file.value(), &cell, &isa, &error));
     let outputs = out.iter().map(|out| output_methods(*input, *out, &state, &error));
     let layer_out = out.iter().map(|out| {
@@ -300,6 +290,19 @@ fn baked_methods(file: &str, cell: &TokenStream, isa: &TokenStream, error: &Toke
         /// An instruction set that this CPU lacks.
         pub fn baked_with_isa(isa: #isa) -> ::core::result::Result<Self, #error> {
             ::core::result::Result::Ok(Self { inner: Self::baked().inner.on(isa)? })
+        }
+    }
+}
+
+/// `baked_with_isa_boxed`, where there is a heap.
+fn baked_boxed_method(library: &TokenStream, isa: &TokenStream, error: &TokenStream) -> TokenStream {
+    quote! {
+        /// `baked_with_isa` on the heap: for cells too large for a thread's stack, which this never touches.
+        ///
+        /// # Errors
+        /// As `baked_with_isa`.
+        pub fn baked_with_isa_boxed(isa: #isa) -> ::core::result::Result<#library::Boxed<Self>, #error> {
+            const { &Self::baked().inner }.boxed_on(isa)
         }
     }
 }

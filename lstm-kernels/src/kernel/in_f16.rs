@@ -221,7 +221,7 @@ mod tests {
     use crate::simd::{Scalar, Simd};
     use crate::weights::{LstmWeights, Sizes};
 
-    // Never inlined: 24 kernels full of conversions took a minute to build.
+    // Never inlined, or the kernels, full of conversions, take long to build.
     impl F16Simd for Scalar {
         type Lanes = [f16; 32];
 

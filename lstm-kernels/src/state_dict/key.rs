@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::fmt;
 
 /// The key of one tensor, without the module's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,13 +13,14 @@ pub(super) struct Key {
     pub(super) kind: Kind,
 }
 
-/// What is wrong with a file that [`is_torch_save`].
-pub(super) const TORCH_SAVE: &str =
-    "found what `torch.save` writes (`safetensors.torch.save_file(model.state_dict(), ...)` writes one)";
-
-/// Whether a file that is no safetensors file begins as `torch.save` begins one: a zip archive, and long ago a pickle.
-pub(super) fn is_torch_save(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"\x80\x02")
+/// Why a file is refused: the reader's error, unless it begins as `torch.save` begins one, with a zip archive's mark or
+/// long ago a pickle's.
+pub(super) fn refusal(file: &[u8], error: impl fmt::Display) -> String {
+    if file.starts_with(b"PK\x03\x04") || file.starts_with(b"\x80\x02") {
+        return "found what `torch.save` writes (`safetensors.torch.save_file(model.state_dict(), ...)` writes one)"
+            .into();
+    }
+    format!("{error}")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
