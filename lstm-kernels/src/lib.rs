@@ -57,7 +57,7 @@
 //! # A debug build
 //! The kernels are compiled in *your* crate, for your sizes. Without optimisation each SIMD instruction becomes a call,
 //! and a step takes 100 to 370 times as long: an audio plug-in drops out. It takes more stack, too, up to
-//! 0.8 MiB (`step_batch` of (40, 40)). `[profile.dev] opt-level = 1` in your `Cargo.toml` is enough to avoid both (75
+//! 0.8 MiB (`step_batch` of (40, 40)). `[profile.dev] opt-level = 1` in your `Cargo.toml` is enough to avoid both (94
 //! KiB at most).
 //!
 //! # Features
