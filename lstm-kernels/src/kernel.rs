@@ -112,22 +112,22 @@ macro_rules! each_tile {
 mod batch;
 mod early;
 mod gates;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 pub(crate) mod group;
 #[cfg(target_arch = "x86_64")]
 mod in_f16;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 pub(crate) mod overlap;
 pub(crate) mod product;
 pub(crate) mod run;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 pub(crate) mod small;
 mod step;
 pub(crate) mod sums;
 
 pub(crate) use batch::StepBatch;
 pub(crate) use gates::Activate;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 pub(crate) use gates::ActivateAll;
 pub(crate) use run::{Hidden, Run};
 pub(crate) use step::{Alone, Step};

@@ -27,7 +27,7 @@
 //! - [`Layer`] stacks cells: a pair of them is a layer too. [`LayerOut`] is one with outputs; [`stack`] shows how a
 //!   plug-in chooses among sizes when it loads a model.
 //! - [`LstmWeights`] views the tensors of PyTorch, Keras or ONNX.
-//! - `Lstm` (feature `alloc`) is `torch.nn.LSTM` with sizes known at run time: layers, directions, projection, batches,
+//! - `Lstm` (feature `lstm`, on by default) is `torch.nn.LSTM` with sizes known at run time: layers, directions, projection, batches,
 //!   lengths, streams; `LstmCellDyn` is its `torch.nn.LSTMCell`.
 //! - Weights can be stored in f16 or bf16: `dtype=f16` in the macro, `LstmConfig::dtype` for `Lstm`.
 //! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
@@ -62,12 +62,13 @@
 //!
 //! # Features
 //! `std` (default) reads the environment variable `LSTM_KERNELS_ISA` (`scalar`, `v3`, `v4`, `v4f16` or `neon`), which
-//! sets what detection chooses; `alloc` (in `std`) gives boxed cells and `Lstm`. Without both the crate is `no_std`,
-//! needs no heap (but for `x86_64-unknown-none` and `-uefi` the compiler fails on `pulp`), and is built in 2 seconds;
-//! the kernels of `Lstm` take the compiler a minute. Off by default: `bake` reads weights at compile time, in the macro
-//! alone; `safetensors` reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and `state_dict`),
-//! and brings a JSON parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`; `rayon` gives
-//! `Lstm` the method `threads`: nothing changes until it is called.
+//! sets what detection chooses; `alloc` (in `std`) gives boxed cells. `lstm` (default) gives `Lstm`, whose kernels take
+//! the compiler a minute: for cells alone use `default-features = false, features = ["std"]`, which is built in 2
+//! seconds. Without features the crate is `no_std` and needs no heap (but for `x86_64-unknown-none` and `-uefi` the
+//! compiler fails on `pulp`). Off by default: `bake` reads weights at compile time, in the macro alone; `safetensors`
+//! reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a JSON parser
+//! and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method `threads`:
+//! nothing changes until it is called.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -79,15 +80,17 @@ extern crate std;
 
 pub mod activation;
 pub mod cell;
+#[cfg(any(feature = "lstm", feature = "safetensors"))]
+mod config;
 mod element;
 mod error;
-#[cfg(feature = "safetensors")]
+#[cfg(all(feature = "lstm", feature = "safetensors"))]
 pub mod from_pytorch;
 mod head;
 mod isa;
 mod kernel;
 pub mod layout;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 pub mod lstm;
 #[cfg(feature = "std")]
 pub mod reference;
@@ -96,14 +99,18 @@ pub mod stack;
 mod state;
 #[cfg(feature = "safetensors")]
 pub mod state_dict;
+#[cfg(any(feature = "lstm", feature = "safetensors"))]
+mod tensor;
 mod weights;
 
 #[cfg(feature = "alloc")]
 pub use cell::Boxed;
+#[cfg(any(feature = "lstm", feature = "safetensors"))]
+pub use config::{Dtype, LstmConfig};
 pub use error::{Error, Excerpt, OptionValue, WeightsError};
 pub use isa::{ISA_VARIABLE, Isa};
-#[cfg(feature = "alloc")]
-pub use lstm::{Dtype, Lstm, LstmCellDyn, LstmConfig};
+#[cfg(feature = "lstm")]
+pub use lstm::{Lstm, LstmCellDyn};
 pub use stack::{Layer, LayerOut};
 pub use state::State;
 #[cfg(feature = "safetensors")]

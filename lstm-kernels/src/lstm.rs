@@ -20,11 +20,11 @@
 #[cfg(feature = "ndarray")]
 mod array;
 mod cell_dyn;
-mod config;
 #[cfg(feature = "safetensors")]
 mod from_state_dict;
 pub(crate) mod input;
 mod layer;
+mod options;
 mod projection;
 mod shard;
 mod stream;
@@ -37,17 +37,20 @@ use core::fmt;
 #[cfg(feature = "ndarray")]
 pub use array::Arrays;
 pub use cell_dyn::LstmCellDyn;
-pub use config::{Dtype, LstmConfig};
-pub use input::{Input, Output, Tensor};
+pub use input::{Input, Output};
 #[doc(hidden)]
 pub use projection::Projection;
 pub use stream::Stream;
 pub use workspace::Workspace;
 
+pub use crate::config::{Dtype, LstmConfig};
+pub use crate::tensor::Tensor;
+
 use crate::error::Error;
 use crate::isa::{Isa, Token};
+use crate::tensor::check_elements;
 use crate::weights::LstmWeights;
-use input::{Extent, check_elements};
+use input::Extent;
 use layer::PackedLayer;
 
 /// An LSTM with the options and semantics of `torch.nn.LSTM`, for inference.

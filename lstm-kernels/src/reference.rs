@@ -10,10 +10,12 @@
 //!
 //! Source: the documentation of `torch.nn.LSTMCell`. Slow on purpose; use it to check, not to run.
 
+#[cfg(feature = "lstm")]
 mod lstm;
 
 use alloc::vec::Vec;
 
+#[cfg(feature = "lstm")]
 pub use lstm::{Lstm, Output};
 
 use crate::error::Error;

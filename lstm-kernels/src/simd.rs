@@ -20,7 +20,7 @@ pub(crate) use x86::{V3, V4, V4F16, v3, v4};
 pub(crate) const TINY: f32 = f32::from_bits((127 - 60) << 23); // 2^-60
 
 /// Asks for data to be brought to the L2 cache, where there is a stable instruction for it.
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 #[inline(always)]
 pub(crate) fn prefetch(data: &[f32]) {
     #[cfg(target_arch = "x86_64")]

@@ -44,11 +44,11 @@ pub use error::StateDictError;
 pub use linear::LinearTensors;
 pub use tensors::{LstmModel, LstmTensors};
 
+pub use crate::tensor::Tensor;
+
 use key::{Key, Kind};
 use tensors::Shapes;
 use values::floats;
-
-use crate::lstm::Tensor;
 
 /// A safetensors file in memory, of which modules can be taken.
 ///

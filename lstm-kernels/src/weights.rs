@@ -1,9 +1,7 @@
 //! Views of a model's tensors as PyTorch, Keras or ONNX has them, the checks on them, and packing.
 
 use crate::element::Element;
-#[cfg(feature = "alloc")]
-use crate::error::OptionValue;
-use crate::error::{Error, WeightsError};
+use crate::error::{Error, OptionValue, WeightsError};
 use crate::layout::{GATES, Line, place, place_in_head, place_of_bias, place_of_head_bias, scale};
 
 /// The weights of one LSTM cell, or of one layer and direction of an LSTM: a view, checked when a cell is made
@@ -74,7 +72,7 @@ impl Sizes {
 
 /// Whether a size is one that is supported: above 2^20 the weights would not fit in memory, and far above it their
 /// number not into a `usize`.
-#[cfg(feature = "alloc")]
+#[cfg_attr(not(feature = "std"), allow(dead_code))]
 pub(crate) fn check_size(option: &'static str, size: usize) -> Result<(), Error> {
     let (good, found) = ((1..=1 << 20).contains(&size), OptionValue::Size(size));
     if good { Ok(()) } else { Err(Error::InvalidOption { option, expected: "1 to 1048576", found }) }
@@ -276,7 +274,7 @@ impl<'a> LstmWeights<'a> {
     }
 
     /// `weight_hr`, empty without a projection.
-    #[cfg(feature = "alloc")]
+    #[cfg_attr(not(feature = "std"), allow(dead_code))]
     pub(crate) fn weight_hr(&self) -> &'a [f32] {
         self.weight_hr.unwrap_or_default()
     }

@@ -154,7 +154,7 @@ impl Op for Activate<'_> {
 }
 
 /// The same for each of some streams, whose h is copied to the output while the nearest cache has it.
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 pub(crate) struct ActivateAll<'a> {
     /// Rows of `lines` lines.
     pub(crate) z: &'a [Line],
@@ -168,7 +168,7 @@ pub(crate) struct ActivateAll<'a> {
     pub(crate) hidden: usize,
 }
 
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 impl Op for ActivateAll<'_> {
     type Output = ();
 
@@ -187,7 +187,7 @@ impl Op for ActivateAll<'_> {
 }
 
 /// A short `copy_from_slice`, in place of a call.
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 #[inline(always)]
 pub(super) fn copy<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
     let ((rows, from), (to_rows, to)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());

@@ -1,9 +1,9 @@
 //! `torch.nn.LSTMCell` with sizes known at run time.
 
-use super::input::nearest_rows;
 use super::{Dtype, Lstm, LstmConfig, Workspace};
 use crate::error::Error;
 use crate::isa::Isa;
+use crate::tensor::nearest_rows;
 use crate::weights::LstmWeights;
 
 /// One time step with sizes known at run time, with the semantics of

@@ -2,8 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::LstmConfig;
+use super::{LstmConfig, Tensor};
 use crate::error::Error;
+use crate::tensor::check_elements;
 
 /// A batch of sequences, row-major: `[steps, batch, input_size]`, `[batch, steps, input_size]` with `batch_first`,
 /// or `[steps, input_size]`, unbatched. There is at least one time step (but in a piece of a stream); a batch may be
@@ -34,15 +35,6 @@ impl<'a> Input<'a> {
     pub const fn lengths(self, lengths: &'a [usize]) -> Self {
         Self { lengths: Some(lengths), ..self }
     }
-}
-
-/// An owned tensor, row-major.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tensor {
-    /// The elements.
-    pub data: Vec<f32>,
-    /// The sizes of the dimensions.
-    pub shape: Vec<usize>,
 }
 
 /// What [`Lstm::forward`](super::Lstm::forward) returns, each tensor in PyTorch's shape.
@@ -126,18 +118,6 @@ impl Extent {
     pub(super) fn shape(&self, size: usize) -> Vec<usize> {
         self.dimensions(size)[usize::from(!self.batched)..].to_vec()
     }
-}
-
-/// The number of rows that is nearest to so many elements: where one is missing, the check of these elements says so,
-/// not that of another slice.
-pub(crate) const fn nearest_rows(elements: usize, size: usize) -> usize {
-    (elements + size / 2) / size
-}
-
-/// Whether a tensor of a shape has `found` elements.
-pub(crate) fn check_elements(tensor: &'static str, found: usize, expected: [usize; 3]) -> Result<(), Error> {
-    let product = expected.iter().try_fold(1usize, |product, &size| product.checked_mul(size));
-    if product == Some(found) { Ok(()) } else { Err(Error::WrongElements { tensor, expected, found }) }
 }
 
 fn wrong_input(config: &LstmConfig, shape: &[usize], least: usize) -> Error {

@@ -24,7 +24,7 @@ use half::{bf16, f16};
 
 use self::dense::Dense;
 use self::overlap::Overlap;
-use super::config::{Dtype, LstmConfig};
+use super::{Dtype, LstmConfig};
 use crate::element::{Element, adds_in_f16};
 use crate::error::WeightsError;
 use crate::isa::Token;

@@ -2,10 +2,11 @@
 
 use alloc::vec::Vec;
 
-use super::input::{Extent, Input, check_elements};
+use super::input::{Extent, Input};
 use super::workspace::Workspace;
 use super::{Lstm, LstmConfig};
 use crate::error::Error;
+use crate::tensor::check_elements;
 use crate::weights::check_size;
 
 /// The state of all layers for a batch of sequences that arrive in pieces, and the memory to work in. Made by

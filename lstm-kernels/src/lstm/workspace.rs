@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::Lstm;
-use super::input::{Extent, Input, check_elements};
+use super::input::{Extent, Input};
 use super::shard::Shard;
 use super::threads::{TOGETHER, each};
 use crate::error::Error;
+use crate::tensor::check_elements;
 
 /// Rows (time steps times streams) of each shard that go through all layers of a unidirectional LSTM together: enough
 /// to compute x's part ahead, few enough for the layers' outputs to stay in a cache.

@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use super::Cell;
+use crate::config::LstmConfig;
 use crate::error::Error;
-use crate::lstm::LstmConfig;
-use crate::lstm::input::{Extent, Input, check_elements};
+use crate::lstm::input::{Extent, Input};
+use crate::tensor::check_elements;
 use crate::weights::LstmWeights;
 
 /// `torch.nn.LSTM` in f64 with all its options, to check [`lstm::Lstm`](crate::lstm::Lstm) with.

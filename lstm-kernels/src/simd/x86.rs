@@ -78,7 +78,7 @@ unsafe fn xcr0() -> u32 {
 }
 
 /// See [`prefetch`](super::prefetch).
-#[cfg(feature = "alloc")]
+#[cfg(feature = "lstm")]
 #[inline(always)]
 pub(crate) fn prefetch(data: &[f32]) {
     for line in data.chunks(16) {

@@ -8,7 +8,7 @@ use super::{StateDict, StateDictError, dotted, error};
 use crate::error::Error;
 use crate::head::Rows;
 use crate::isa::Token;
-use crate::lstm::input::{check_elements, nearest_rows};
+use crate::tensor::{check_elements, nearest_rows};
 use crate::weights::check_size;
 
 /// The f32 tensors of a `torch.nn.Linear`, y = W x + b: what [`LstmWeights::with_head`](crate::LstmWeights::with_head)

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use super::key::{Key, Kind};
 use super::{StateDict, StateDictError};
+use crate::config::LstmConfig;
 use crate::layout::GATES;
-use crate::lstm::LstmConfig;
 use crate::weights::{LstmWeights, Sizes};
 
 /// The f32 tensors of one LSTM cell, or of one layer and direction of an LSTM, with their sizes. [`view`](Self::view)
