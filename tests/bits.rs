@@ -20,7 +20,7 @@ fn numbers() -> impl Iterator<Item = f32> {
 #[test]
 fn the_activations_keep_their_bits() {
     let of = |f: fn(f32) -> f32| digest(&numbers().map(f).collect::<Vec<_>>());
-    assert_eq!([of(activation::tanh), of(activation::sigmoid)], [0x7a1d_048b_1232_abb9, 0xd236_c412_60f9_8a2a]);
+    assert_eq!([of(activation::tanh), of(activation::sigmoid)], [0xef0d_ac68_38c9_5351, 0x375f_f13c_0c42_203a]);
 }
 
 /// Of four steps of each cell, for each type of weights.
@@ -44,10 +44,10 @@ fn digests(shapes: &[Shape], isa: Isa) -> [u64; 3] {
 fn the_cells_of_the_grid_keep_their_bits() {
     for isa in isas() {
         // The same ones with and without debug assertions.
-        let few = [0x350f_baa0_0906_fb5d, 0x3db5_83c3_4088_43fb, 0x4e63_0729_a45d_794d];
+        let few = [0xc681_e25b_9e92_6ccb, 0xbea2_294d_ad26_975e, 0x9d14_47df_cf3f_bf17];
         assert_eq!(digests(&GRID[..CORE], isa), few, "{isa}");
         if cfg!(all_cells) {
-            let all = [0x4a28_d4f0_7326_ba00, 0xa485_f245_6d91_3df9, 0xcc65_aa7c_a837_8c7a];
+            let all = [0x779d_9034_8f77_b946, 0xebd4_e767_1599_313d, 0x8ea9_ee33_400a_8003];
             assert_eq!(digests(GRID, isa), all, "{isa}, more cells");
         }
     }
@@ -64,7 +64,7 @@ fn a_head_keeps_its_bits() {
     for isa in isas() {
         let (cell, mut state, mut out) = (Cell::with_isa(&weights, isa).unwrap(), Cell::zero_state(), [[0.0; 2]; 8]);
         cell.run_out(seq.as_chunks().0, &mut state, &mut out).unwrap();
-        assert_eq!(digest(out.as_flattened()), 0xee90_ef67_3e14_fbe5, "{isa}");
+        assert_eq!(digest(out.as_flattened()), 0x08cd_8dbc_231f_218e, "{isa}");
     }
 }
 
@@ -77,6 +77,6 @@ fn a_projection_keeps_its_bits() {
     for isa in isas() {
         let found = model.lstm(isa).forward(Input::new(&x, &[6, 3, 5]), None).unwrap();
         let all = found.output.data.iter().chain(&found.h_n.data).chain(&found.c_n.data);
-        assert_eq!(digest(all), 0x65dc_5002_aca3_c8a1, "{isa}");
+        assert_eq!(digest(all), 0xa8ae_4498_cefd_63a5, "{isa}");
     }
 }

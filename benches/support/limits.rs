@@ -1,7 +1,7 @@
 //! What one core can do at best, and the least time of a step that follows from it.
 //!
 //! Three things bound a step from below, each alone:
-//! - **arithmetic**: 4H (I + H) multiply-adds, and 63 operations of the same units for the gates of each of the H units
+//! - **arithmetic**: 4H (I + H) multiply-adds, and 58 operations of the same units for the gates of each of the H units
 //!   of the layer, at the core's peak, nothing wasted on padding;
 //! - **bandwidth**: every weight is read once a step, from the cache that holds them. Weights that outgrow the L2 come
 //!   from there as far as they fit and from the L3 for the rest. (The L1 is not split in this way, so a cell that turns
@@ -15,9 +15,9 @@ use std::fs;
 
 use crate::machine::{Width, clock};
 
-/// Multiplications and multiply-adds of a unit's gates: 10 for each of five quotients (the square, its square, two
-/// polynomials), 4 to make the gates of four of them, 6 to join three with c, 3 for h.
-const GATE_OPERATIONS: usize = 63;
+/// Multiplications and multiply-adds of a unit's gates: 9 for each of five quotients (the square, its square, 4 and 3
+/// for the polynomials), 4 to make the gates of four of them, 6 to join three with c, 3 for h.
+const GATE_OPERATIONS: usize = 58;
 
 /// The chain from h to the next h in multiply-adds (or operations of the same latency): 1 for the last column, 1 to
 /// join partial sums; the quotients of the gates: 1 to square, 1 to clamp, 1 for the fourth power, 2 of Estrin's

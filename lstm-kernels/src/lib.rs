@@ -27,8 +27,8 @@
 //! - [`Layer`] stacks cells: a pair of them is a layer too. [`LayerOut`] is one with outputs; [`stack`] shows how a
 //!   plug-in chooses among sizes when it loads a model.
 //! - [`LstmWeights`] views the tensors of PyTorch, Keras or ONNX.
-//! - `Lstm` (feature `lstm`, on by default) is `torch.nn.LSTM` with sizes known at run time: layers, directions, projection, batches,
-//!   lengths, streams; `LstmCellDyn` is its `torch.nn.LSTMCell`.
+//! - `Lstm` (feature `lstm`, on by default) is `torch.nn.LSTM` with sizes known at run time: layers, directions,
+//!   projection, batches, lengths, streams; `LstmCellDyn` is its `torch.nn.LSTMCell`.
 //! - Weights can be stored in f16 or bf16: `dtype=f16` in the macro, `LstmConfig::dtype` for `Lstm`.
 //! - [`State`] is `(h, c)`: a value that you own, clone, read and set.
 //! - [`Isa`] says which instruction set a cell runs on; [`Isa::detect`] picks it once, at construction.
@@ -45,8 +45,8 @@
 //!   4e-6.) [`activation`] gives the errors of sigmoid and tanh.
 //! - **Real time**: `step`, `step_batch` and `run` of a cell never allocate, lock, call the system or panic, and take
 //!   the same time for silence as for noise: |c| below 2^-60 is flushed to zero, as part of the definition. A state or
-//!   input that holds infinity or NaN spreads as IEEE 754 has it, without a panic (but sigmoid(-inf) is 2e-9, not 0: an
-//!   infinite c stays behind a closed forget gate); a c beyond 1e38 may overflow. (`Lstm` and `LstmCellDyn` do not
+//!   input that holds infinity or NaN spreads as IEEE 754 has it, without a panic (but sigmoid(-inf) is 8e-10, not 0:
+//!   an infinite c stays behind a closed forget gate); a c beyond 2e12 may overflow. (`Lstm` and `LstmCellDyn` do not
 //!   allocate either, once their workspace or stream has room.)
 //! - **The CPU's modes** are left alone. Rounding must be to nearest. With flush-to-zero and denormals-are-zero on, as
 //!   many audio hosts have them, numbers below 2^-126 (1e-38) count as zero: inputs that have faded so far, or their
@@ -66,9 +66,9 @@
 //! the compiler a minute: for cells alone use `default-features = false, features = ["std"]`, which is built in 2
 //! seconds. Without features the crate is `no_std` and needs no heap (but for `x86_64-unknown-none` and `-uefi` the
 //! compiler fails on `pulp`). Off by default: `bake` reads weights at compile time, in the macro alone; `safetensors`
-//! reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a JSON parser
-//! and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method `threads`:
-//! nothing changes until it is called.
+//! reads weights from a PyTorch `state_dict` (see the modules `from_pytorch` and `state_dict`), and brings a JSON
+//! parser and serde; `ndarray` gives `Lstm` a method for arrays, `forward_array`; `rayon` gives `Lstm` the method
+//! `threads`: nothing changes until it is called.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
