@@ -7,10 +7,10 @@
 //! step took up to 8 % longer with AVX-512, and 1 to 6 % less with AVX2.)
 //!
 //! q's last coefficient is 1, so one of eight multiply-adds is an addition, which AMD's CPUs do beside two of these: on
-//! Zen 4 steps of up to 40 units take 2 to 3 % less, `step_batch` of (1, 16) 3 %. **Tried**, each with a search of its
-//! own: p of degree 3, steps 4 to 6 % faster than before, but tanh errs by 4.1e-7; products of p's and q's factors, x +
-//! b and x^2 + b x + c (all their zeros are real), 5 to 7 % and 4.3e-7 with that p, and as (x^2 + b x + c) (x^2 + d x)
-//! + e 3 to 5 % and 3.2e-7 with this one.
+//! Zen 4 steps of up to 40 units take 1 to 3 % less, `step_batch` of (1, 16) 3 %. **Tried**, each with a search of its
+//! own: p of degree 3, steps 4 to 6 % faster than before, but tanh errs by 4.1e-7; that p and q as products of factors
+//! such as t (t + b) + c (all zeros are real), 5 to 7 % and 4.3e-7; both of degree 4 and as (t (t + b) + c) t (t + d)
+//! plus a constant, 3 to 5 % and 3.2e-7.
 //!
 //! Every operation is a correctly rounded add, mul, fma or div, so the results are the same bits everywhere.
 //!

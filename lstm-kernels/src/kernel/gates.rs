@@ -17,11 +17,11 @@
 //! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
 //! each, (1, 20) 28.6 to 24.5).
 //!
-//! **How fast.** In a batch on Zen 4 with AVX-512 the gates of 16 units take 80 cycles, a tenth of a step of (64, 64).
-//! The units that multiply would need 69 for 63 operations, a compare, and two divisions, each of which takes two of
-//! their places; clamps and sums go elsewhere. **Tried and lost** there: the quotients of the next 16 units begun
-//! before the update of these, 73 cycles, 32 streams of (64, 64) and (256, 256) half a percent faster, not worth a
-//! second form of `updated`; the same with the operations of both in turn, 4 % slower.
+//! **How fast.** In a batch on Zen 4 with AVX-512 the gates of 16 units took 80 cycles, a tenth of a step of (64, 64),
+//! when the units that multiply needed 68 of them (they need 63 now): 63 operations (58), a compare, and two divisions,
+//! each of which takes two of their places; clamps and sums go elsewhere. **Tried and lost** there: the quotients of
+//! the next 16 units begun before the update of these, 73 cycles, 32 streams of (64, 64) and (256, 256) half a percent
+//! faster, not worth a second form of `updated`; the same with the operations of both in turn, 4 % slower.
 
 use crate::activation::{P, P_HALF, Quotient, Ratio, ratio};
 use crate::layout::Line;
