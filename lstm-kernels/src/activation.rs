@@ -56,12 +56,13 @@ pub(crate) const P: [f32; 5] = [
 /// p / 2, exactly.
 pub(crate) const P_HALF: [f32; 5] = [0.5 * P[0], 0.5 * P[1], 0.5 * P[2], 0.5 * P[3], 0.5 * P[4]];
 
-/// q, from the constant term on, without its last one, which is 1.
-const Q: [f32; 4] = [
+/// q, from the constant term on.
+const Q: [f32; 5] = [
     f32::from_bits(0x4990_ab39), // 1.185127125e+06
     f32::from_bits(0x4907_536c), // 5.542947500e+05
     f32::from_bits(0x46f1_f5f9), // 3.097098633e+04
     f32::from_bits(0x43c9_5188), // 4.026369629e+02
+    1.0,
 ];
 
 /// Keeps x^2 and its powers away from the subnormals; far below what rounding does to 1 - x^2/3.
@@ -101,7 +102,7 @@ pub(crate) fn ratio<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
         (x, x.mul_add(simd, x, V::splat(simd, BIAS)))
     };
     let fourth = square.mul(simd, square);
-    Ratio { x, p: square.polynomial(simd, fourth, p), q: square.monic_polynomial(simd, fourth, &Q) }
+    Ratio { x, p: square.polynomial(simd, fourth, p), q: square.polynomial(simd, fourth, &Q) }
 }
 
 impl<V> Ratio<V> {

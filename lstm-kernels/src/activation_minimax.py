@@ -6,10 +6,10 @@
 2. A random search over the f32 coefficients, p[0] = q[0], which keeps what lowers the largest error of the f32
    arithmetic itself, in the order of `Vector::polynomial`, with a penalty wherever x p exceeds q.
 
-The set in use came out of four minutes of this search written in C, which went over two million numbers again and again
-and kept the worst in its sample: a set that fits 16,384 of them may err by a third more elsewhere. What proves it is not this script but the test
-over every f32 from 2^-40 to 100 in activation.rs (`LSTM_KERNELS_EXHAUSTIVE=1`). A fma is computed here as an f64 product and sum,
-rounded to f32: rounded twice, which a search may do.
+The set in use came out of four minutes of this search written in C, which went over two million numbers again and
+again and kept the worst in its sample: a set that fits 16,384 of them may err by a third more elsewhere. What proves it
+is not this script but the test over every f32 from 2^-40 to 100 in activation.rs (`LSTM_KERNELS_EXHAUSTIVE=1`). A fma is
+computed here as an f64 product and sum, rounded to f32: rounded twice, which a search may do.
 """
 import sys
 import time
@@ -61,12 +61,12 @@ def largest_error(coefficients, x, exact):
 
 def search(seconds, seed):
     random = np.random.default_rng(seed)
-    exact_set = f32(fit())
+    fitted = f32(fit())
     x = f32(np.concatenate([random.uniform(0.3, 8.2, 8000), random.uniform(5, 8.2, 6000), 2 ** random.uniform(-20, 1, 2000)]))
     exact = np.tanh(np.float64(x))
     best, end = np.inf, time.time() + seconds
     while time.time() < end:
-        now = exact_set.copy()
+        now = fitted.copy()
         error, failures = largest_error(now, x, exact), 0
         while failures < 300 and time.time() < end:
             trial = now.copy()

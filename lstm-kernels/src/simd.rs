@@ -165,18 +165,9 @@ pub trait Vector<S, const N: usize>: Copy {
     {
         let low = Self::splat(simd, b).mul_add(simd, self, Self::splat(simd, a));
         let high = Self::splat(simd, d).mul_add(simd, self, Self::splat(simd, c));
-        let high = Self::splat(simd, e).mul_add(simd, square, high);
+        // Constants: no branch. Times 1 is exact, so an addition has the same bits.
+        let high = if e == 1.0 { high.add(simd, square) } else { Self::splat(simd, e).mul_add(simd, square, high) };
         high.mul_add(simd, square, low)
-    }
-    /// The same, whose coefficient of the fourth power is 1: the other ones.
-    #[inline(always)]
-    fn monic_polynomial(self, simd: S, square: Self, &[a, b, c, d]: &[f32; 4]) -> Self
-    where
-        S: Copy,
-    {
-        let low = Self::splat(simd, b).mul_add(simd, self, Self::splat(simd, a));
-        let high = Self::splat(simd, d).mul_add(simd, self, Self::splat(simd, c));
-        high.add(simd, square).mul_add(simd, square, low)
     }
     /// x clamped to `-limit..=limit`; NaN stays NaN.
     fn clamp(self, simd: S, limit: f32) -> Self;
@@ -256,13 +247,6 @@ macro_rules! pair {
                 Self([
                     self.0[0].polynomial(simd, square.0[0], coefficients),
                     self.0[1].polynomial(simd, square.0[1], coefficients),
-                ])
-            }
-            #[inline(always)]
-            fn monic_polynomial(self, simd: S, square: Self, coefficients: &[f32; 4]) -> Self {
-                Self([
-                    self.0[0].monic_polynomial(simd, square.0[0], coefficients),
-                    self.0[1].monic_polynomial(simd, square.0[1], coefficients),
                 ])
             }
             #[inline(always)]

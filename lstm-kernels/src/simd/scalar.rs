@@ -88,11 +88,6 @@ impl Vector<Scalar, 4> for [f32; 4] {
         let high = [e; 4].mul_add(simd, square, high);
         high.mul_add(simd, square, low)
     }
-    /// Not inlined either. (1 times the square is the square.)
-    #[inline(always)]
-    fn monic_polynomial(self, simd: Scalar, square: Self, &[a, b, c, d]: &[f32; 4]) -> Self {
-        self.polynomial(simd, square, &[a, b, c, d, 1.0])
-    }
     #[inline(always)]
     fn clamp(self, _: Scalar, limit: f32) -> Self {
         [clamp(self[0], limit), clamp(self[1], limit), clamp(self[2], limit), clamp(self[3], limit)]
