@@ -29,8 +29,9 @@
 //!
 //! **Pairs.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
 //! hold all of the next group's loads behind it. So the sums of two groups are made before the gates of either: (128,
-//! 128) 2,400 to 2,150 ns on Zen 5, (1, 128) 1,500 to 1,300; three or four groups the same, with AVX2 no difference.
-//! ([`group`] is a function for each group instead; there pairs lose.)
+//! 128) 2,400 to 2,150 ns on Zen 5, (1, 128) 1,500 to 1,300; three or four groups the same. Not with AVX2: there pairs
+//! made no difference on Zen 5, and from 64 units on 1 to 3 % more on Emerald Rapids. ([`group`] is a function for each
+//! group instead; there pairs lose.)
 //!
 //! **What a small step waits for** (AVX-512, (10, 20)): h through memory into broadcasts 15 cycles, its FMAs 50 (two a
 //! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. So whatever
@@ -38,7 +39,7 @@
 //! out so that no sum goes through the stack (80 to 66). The units are busy, too, so operations count: a clamp in one
 //! (`vrangeps`) makes (1, 32) 4 % faster.
 //!
-//! **Machines.** Unless a figure or its file names another CPU, it is from a Sapphire Rapids Xeon. On Zen 5 the
+//! **Machines.** Unless a figure or its file names another CPU, it is from an Emerald Rapids Xeon. On Zen 5 the
 //! execution units limit a small step: from (1, 20) on, two streams stepped in turn take as long as one after the
 //! other. Some 70 vector operations may wait there; what follows them is not looked at (see [`early`]). A broadcast
 //! takes one of the two loads of a cycle, which the multiply-adds need. Zen 5's L2 cache delivers a line every
@@ -64,7 +65,9 @@
 //!   % slower; with AVX2, which passes over each half of a group apart, 10 to 25 % slower up to (256, 256).
 //! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.
 //! - With AVX2 two lines of both chains in place of four of one, on Zen 4: (128, 128) 2 % faster, (1, 32), (10, 20),
-//!   (64, 64) and (256, 256) 5 to 9 % slower, (32, 32) 46 %.
+//!   (64, 64) and (256, 256) 5 to 9 % slower, (32, 32) 46 %. Three lines of both chains, on Emerald Rapids: (32, 32) 10
+//!   % faster, (10, 20), (1, 32) and (1, 36) 3 %, (1, 28) 2 % slower, other small cells the same; not measured on Zen,
+//!   where the L1 cache is smaller.
 //! - Tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block: each the same time.
 //!
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an

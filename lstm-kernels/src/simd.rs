@@ -29,6 +29,15 @@ pub(crate) fn prefetch(data: &[f32]) {
     let _ = data;
 }
 
+/// Whether Intel made the CPU: for choices that the instruction set alone does not decide.
+#[cfg(feature = "lstm")]
+pub(crate) fn intel() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return x86::intel();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// One instruction set, given as the token that proves it.
 pub trait Simd: Copy {
     /// 16 lanes.

@@ -37,8 +37,13 @@
 //! On Zen 5, with pieces of both chains (not measured since): (64, 64) 426 to 370, (96, 96) 1,024 to 955, (128, 128)
 //! 1,930 to 1,655, (192, 192) 4,010 to 3,460, (256, 256) 8,400 to 7,900, (384, 384) 22,200 to 20,300. Bare loops tell
 //! less: they gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see [`kernel`](super)), 3 %
-//! at (192, 192) and nothing at (256, 256), as loads from the L1 cache take turns with what fills it. Not measured on
-//! Sapphire Rapids.
+//! at (192, 192) and nothing at (256, 256), as loads from the L1 cache take turns with what fills it.
+//!
+//! On Emerald Rapids it loses, so it is left out on Intel's CPUs. With and without, least of 12 runs: (16, 64) 551, 525;
+//! (64, 64) 688, 661; (96, 96) 1,720, 1,606; (128, 128) 3,006, 2,962; (160, 160) 5,020, 4,726; (192, 192) 6,773, 6,908;
+//! (256, 256) 12,530, 12,748; (384, 384) 49,754, 46,703; (512, 512) the same. Bare loops gain there, too: a line of h
+//! from the L2 cache and what of x goes beside it 1.66 cycles, the line alone 1.49, x's part alone 0.55. What takes the
+//! gain is not known.
 //!
 //! **What is left**, on Zen 4 at (128, 128): h's part with the gates takes 2,360 of the 2,870 ns, x's first chunk 80.
 //! With z always in the same rows it would be 3 % less, with inputs too 5 %, with x's weights too 7 % (64 to 256

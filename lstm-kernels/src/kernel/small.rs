@@ -26,7 +26,7 @@ use core::hint::black_box;
 
 use super::early::{self, OneGroup};
 use super::gates::{activate_four, activate_small, copy};
-use super::sums::{Part, block, one_tile, tile_lines, turns_round};
+use super::sums::{Part, block, one_tile, room, tile_lines, turns_round};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
 
@@ -176,7 +176,7 @@ fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>
     parts: Parts<'_, T>,
     backwards: bool,
 ) -> [[S::Row; N]; T] {
-    let mut out = [[S::Row::splat(simd, 0.0); N]; T];
+    let mut out = room::<S, N, T>(simd, parts.start);
     let round = turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
     if const { one_tile(S::ACCUMULATORS, C, N, T) } && !round {
         Tile::<S, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);

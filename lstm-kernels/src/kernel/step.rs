@@ -137,7 +137,7 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     }
     // Pairs of groups, single ones, the last one.
     let count = (bias.len() - LAST) / G;
-    let pairs = if const { T == 1 && G == 4 } { count / 2 } else { 0 };
+    let pairs = if const { T == 1 && G == 4 && S::MANY_REGISTERS } { count / 2 } else { 0 };
     let rounds = count - pairs + 1;
     for n in 0..rounds {
         let n = if backwards { rounds - 1 - n } else { n };

@@ -13,7 +13,7 @@ use crate::layout::GATES;
 pub(super) const TOGETHER: usize = 4;
 
 /// Multiply-adds below which a call, or a block of its time steps, is not worth a thread: 50 to 110 us of one
-/// thread's work on Zen 5, up to 300 on Sapphire Rapids. A thread that sleeps took 10 to 100 us to wake.
+/// thread's work on Zen 5, up to 300 on Emerald Rapids. A thread that sleeps took 10 to 100 us to wake.
 const LEAST_WORK: usize = 6 << 20;
 
 impl Lstm {

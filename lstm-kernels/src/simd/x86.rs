@@ -77,6 +77,13 @@ unsafe fn xcr0() -> u32 {
     unsafe { _xgetbv(0) as u32 }
 }
 
+/// Whether Intel made the CPU.
+#[cfg(feature = "lstm")]
+pub(crate) fn intel() -> bool {
+    let vendor = __cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel"
+}
+
 /// See [`prefetch`](super::prefetch).
 #[cfg(feature = "lstm")]
 #[inline(always)]
