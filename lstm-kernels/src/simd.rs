@@ -29,8 +29,18 @@ pub(crate) fn prefetch(data: &[f32]) {
     let _ = data;
 }
 
-/// Whether Intel made the CPU: for choices that the instruction set alone does not decide.
-#[cfg(feature = "lstm")]
+/// Asks for the cache line in which `data` begins to be brought to the nearest cache, where there is a stable
+/// instruction for it.
+#[inline(always)]
+pub(crate) fn prefetch_near<T>(data: &T) {
+    #[cfg(target_arch = "x86_64")]
+    x86::prefetch_near(data);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = data;
+}
+
+/// Whether Intel made the CPU, which is asked once: for choices that the instruction set alone does not decide.
+#[inline]
 pub(crate) fn intel() -> bool {
     #[cfg(target_arch = "x86_64")]
     return x86::intel();

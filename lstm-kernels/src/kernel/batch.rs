@@ -11,7 +11,7 @@
 
 use core::array::from_mut;
 
-use super::product::{self, Rows, Sums};
+use super::product::{self, Columns, Rows, Sums};
 use super::{Activate, Alone, Step, Weights, group_columns};
 use crate::element::Element;
 use crate::layout::{Line, MAX_LINES, packed};
@@ -127,13 +127,17 @@ fn together<S, E, const I: usize, const H: usize, const HP: usize, const LAST: u
         let x = Rows { data: xs.as_flattened(), stride: I, len: I };
         let h = Rows { data: hs.as_flattened(), stride: HP, len: H };
         let backwards = states[0].turn_round();
-        for n in 0..=last {
+        let group = |n: usize| {
             let n = if backwards { last - n } else { n };
             let (first, lines) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
-            let (w_ih, w_hh) = group_columns(columns, packed, bias.len(), first, lines);
-            for (columns, inputs, start) in [(w_ih, x, Some(&bias[first..][..lines])), (w_hh, h, None)] {
+            (first, lines, group_columns(columns, packed, bias.len(), first, lines))
+        };
+        for n in 0..=last {
+            let (first, lines, (w_ih, w_hh)) = group(n);
+            let next = if n < last { group(n + 1).2.0 } else { &[] };
+            for (data, soon, inputs, start) in [(w_ih, w_hh, x, Some(&bias[first..][..lines])), (w_hh, next, h, None)] {
                 let mut sums = Sums { data: z.as_flattened_mut(), stride: MAX_LINES, first: 0 };
-                product::add::<S, E>(simd, columns, lines, inputs, start, &mut sums, xs.len());
+                product::add::<S, E>(simd, Columns { data, lines, soon }, inputs, start, &mut sums, xs.len());
             }
             for (z, state) in z.iter().zip(&mut *states) {
                 let ((h, c), units) = (state.lanes_mut(), 4 * first..4 * (first + lines));

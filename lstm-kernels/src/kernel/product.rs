@@ -19,6 +19,12 @@
 //! there. A row left over would read the panel once more, alone; taken in twos, two streams of (128, 128) are 20 %
 //! faster, with AVX2 16 %, three 19 and 6 %, six 9 and 2 %, two in f16 17 %.
 //!
+//! On Intel's CPUs, whose L1 cache has room for two panels, tiles ask for the lines of the next one, one in each round:
+//! 32 streams of (256, 256) 6 to 14 % faster on Emerald Rapids, of (512, 512) 5 to 16 %, (128, 128) and (64, 64) the
+//! same. (A part of them at the beginning of each tile: up to (128, 128) 3 to 4 % slower, (256, 256) the same, (512,
+//! 512) 5 % faster. With all weights in the nearest cache, and wrong results, (256, 256) would be 4 % faster, (512, 512)
+//! 24 %. That the compiler knows the strides is worth nothing there either.)
+//!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
 //! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple
 //! of 4 KiB, the first chain's sums through memory: each the same time. Prefetching the next panel, a part in each
@@ -33,16 +39,17 @@
 //! 150 for the panel. With AVX2 it is 12 %, for 8 accumulators just hide the latency of the multiply-adds, and 4 % more
 //! from the L2 cache; six rows have 12 of them, and the copies of two chains: 1 to 3 % faster, not worth its functions.
 
+use core::hint::black_box;
 use core::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
 use super::in_f16;
 use crate::element::{Element, adds_in_f16};
-use crate::kernel::sums::{self, BLOCK, Part, block, chains, join};
+use crate::kernel::sums::{self, BLOCK, Part, block, chains, column, join};
 use crate::layout::Line;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::F16Simd;
-use crate::simd::{Op, Simd, Vector};
+use crate::simd::{Op, Simd, Vector, intel, prefetch_near};
 
 /// Rows of f32, `stride` apart, of which the first `len` elements count.
 #[derive(Clone, Copy)]
@@ -52,6 +59,13 @@ pub(crate) struct Rows<'a> {
     pub(crate) len: usize,
 }
 
+/// Packed columns of `lines` lines each, and those that will be wanted after them, or none.
+pub(crate) struct Columns<'a, E: Element> {
+    pub(crate) data: &'a [E::Line],
+    pub(crate) lines: usize,
+    pub(crate) soon: &'a [E::Line],
+}
+
 /// Rows of lines, `stride` apart; what is wanted starts at line `first` of each.
 pub(crate) struct Sums<'a> {
     pub(crate) data: &'a mut [Line],
@@ -59,18 +73,19 @@ pub(crate) struct Sums<'a> {
     pub(crate) first: usize,
 }
 
-/// Adds `columns`, of `lines` lines each, times the inputs to the first `count` rows of `sums`; or to `start`, the same
+/// Adds `columns` times the inputs to the first `count` rows of `sums`; or to `start`, the same
 /// lines for each row, which is then what `sums` are set to.
 #[inline(always)]
 pub(crate) fn add<S: Simd, E: Element>(
     simd: S,
-    columns: &[E::Line],
-    lines: usize,
+    columns: Columns<'_, E>,
     inputs: Rows<'_>,
     start: Option<&[Line]>,
     sums: &mut Sums<'_>,
     count: usize,
 ) {
+    let Columns { data: all, lines, soon } = columns;
+    let asks = asks_ahead::<S, E>();
     let several = !S::PORTABLE && count >= 4;
     let most = if several { 4 } else { const { tile_lines::<S>(1) } };
     // Arithmetic in f16 has chains of its own.
@@ -78,11 +93,15 @@ pub(crate) fn add<S: Simd, E: Element>(
     // (Not an iterator of panels: (1, 8) in half precision 68 to 84 ns a step.)
     macro_rules! each_panel {
         ($panel:ident => $work:block) => {
-            for (columns, column) in columns.chunks(BLOCK / E::FORM.share * lines).zip((0..).step_by(BLOCK)) {
+            let each = BLOCK / E::FORM.share * lines;
+            for (columns, column) in all.chunks(each).zip((0..).step_by(BLOCK)) {
+                let next = all.get(column / BLOCK * each + each..).filter(|next| !next.is_empty()).unwrap_or(soon);
+                let soon = if asks { next } else { &[] };
                 for line in (0..lines).step_by(most) {
                     let start = start.filter(|_| column == 0).map(|start| &start[line..]);
                     let (first, some) = (line, usize::min(most, lines - line));
-                    let $panel = Panel::<E> { columns, stride: lines, first, lines: some, line, inputs, column, start };
+                    #[rustfmt::skip]
+                    let $panel = Panel::<E> { columns, stride: lines, first, lines: some, line, inputs, column, start, soon };
                     $work
                 }
             }
@@ -105,6 +124,13 @@ pub(crate) fn add<S: Simd, E: Element>(
 /// Whether rows go in threes: if the registers hold both chains of such a tile.
 const fn in_threes<S: Simd, E: Element>() -> bool {
     2 * 3 * tile_lines::<S>(3) <= S::ACCUMULATORS && E::IS_F32
+}
+
+/// Whether the next panel is asked for while one is in use: on Intel's CPUs, whose L1 cache has room for both. (With
+/// debug assertions on every CPU, for the tests.)
+#[inline(always)]
+fn asks_ahead<S: Simd, E: Element>() -> bool {
+    in_threes::<S, E>() && (cfg!(debug_assertions) || intel())
 }
 
 /// Whether there are tiles of so many lines, rows and chains.
@@ -140,6 +166,8 @@ struct Panel<'a, E: Element> {
     column: usize,
     /// The sums to add to, if they are not what is there.
     start: Option<&'a [Line]>,
+    /// The lines to ask for meanwhile.
+    soon: &'a [E::Line],
 }
 
 impl<'a, E: Element> Panel<'a, E> {
@@ -150,7 +178,7 @@ impl<'a, E: Element> Panel<'a, E> {
         'a: 'b,
     {
         let Self { lines, line, inputs, column, start, .. } = self;
-        Panel { columns, stride: lines, first: 0, lines, line, inputs, column, start }
+        Panel { columns, stride: lines, first: 0, lines, line, inputs, column, start, soon: &[] }
     }
 
     /// [`add`](Self::add) as a function of its own, which the layers of all elements share.
@@ -214,6 +242,22 @@ impl<'a, E: Element> Panel<'a, E> {
         usize::min(BLOCK, self.inputs.len - self.column)
     }
 
+    /// For the rows from `row` on, if there are lines to ask for beside them.
+    #[inline(always)]
+    fn whole<const N: usize, const T: usize>(&self, row: usize, inputs: [&'a [f32]; T]) -> Option<Whole<'a, E, N, T>> {
+        if self.soon.is_empty() {
+            return None;
+        }
+        let soon =
+            self.soon.get(row / T * (BLOCK / 2)..).and_then(<[_]>::first_chunk).or(self.columns.first_chunk())?;
+        let columns = self.columns.as_chunks().0.first_chunk().filter(|_| self.stride == N && self.lines == N)?;
+        let mut rows = [&[0.0; BLOCK]; T];
+        for (row, inputs) in rows.iter_mut().zip(inputs) {
+            *row = inputs.first_chunk()?;
+        }
+        Some((columns, rows, soon))
+    }
+
     /// The inputs of the columns in each of `T` rows, from row `first` on.
     #[inline(always)]
     fn rows<const T: usize>(&self, first: usize) -> [&'a [f32]; T] {
@@ -224,6 +268,10 @@ impl<'a, E: Element> Panel<'a, E> {
         rows
     }
 }
+
+/// A panel that is all of a group and of a block, what `T` rows multiply it by, and lines to ask for.
+type Whole<'a, E, const N: usize, const T: usize> =
+    (&'a [[<E as Element>::Line; N]; BLOCK], [&'a [f32; BLOCK]; T], &'a [<E as Element>::Line; BLOCK / 2]);
 
 /// Writes the lines of a panel as f32, column after column.
 struct Widen<'a, 'b, E: Element>(&'a Panel<'b, E>, &'a mut [Line]);
@@ -265,12 +313,22 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
                 let Panel { columns, stride: lines, first, start, .. } = panel;
                 let part = Part::<E, T> { columns, stride: lines, first: first + line, inputs };
                 let (start, sums) = (start.map(|start| &start[line..]), &mut sums[row * stride + line..]);
+                let whole =
+                    if const { in_threes::<S, E>() && T > 1 && C == 2 } { panel.whole(row, inputs) } else { None };
+                macro_rules! sum {
+                    ($begin:expr) => {
+                        match whole {
+                            Some(whole) => asking::<S, E, N, T>(simd, $begin, whole),
+                            None => block::<S, E, N, T, C>(simd, $begin, part),
+                        }
+                    };
+                }
                 let z = if panel.inputs.len > BLOCK {
                     // Loaded behind the block: beside its accumulators there is no room for z in the registers.
-                    let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
+                    let sum = sum!([[S::Row::splat(simd, 0.0); N]; T]);
                     join(simd, load(simd, start, sums, stride), sum)
                 } else {
-                    block::<S, E, N, T, C>(simd, load(simd, start, sums, stride), part)
+                    sum!(load(simd, start, sums, stride))
                 };
                 store(simd, &z, sums, stride);
             }
@@ -298,6 +356,26 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
             }
         }
     }
+}
+
+/// [`block`] in two chains, with a line asked for in each round: at once for a tile they would take each other's time.
+#[inline(always)]
+fn asking<S: Simd, E: Element, const N: usize, const T: usize>(
+    simd: S,
+    begin: [[S::Row; N]; T],
+    (columns, x, soon): Whole<'_, E, N, T>,
+) -> [[S::Row; N]; T] {
+    let mut chains = [begin, [[S::Row::splat(simd, 0.0); N]; T]];
+    for k in 0..BLOCK / 2 {
+        black_box(()); // It stays a loop.
+        prefetch_near(&soon[k]);
+        for g in 0..2 {
+            let mut v = [0.0; T];
+            each_of_4!(t < T => { v[t] = x[t][2 * k + g]; });
+            column::<S, E, N, T>(simd, &mut chains[g], &columns[2 * k + g], 0, v);
+        }
+    }
+    join(simd, chains[0], chains[1])
 }
 
 /// `N` lines of `T` rows of sums, or of `start` for each row.

@@ -12,7 +12,7 @@
 
 use core::array::from_mut;
 
-use super::product::{self, Rows, Sums};
+use super::product::{self, Columns, Rows, Sums};
 use super::{Alone, Step, Weights, group_columns};
 use crate::element::{Element, adds_in_f16};
 use crate::head::Linear;
@@ -168,11 +168,16 @@ where
         let steps = usize::min(z.len() / lines, AHEAD);
         for (seq, out) in seq.chunks(steps).zip(out.chunks_mut(steps)) {
             let x = Rows { data: seq.as_flattened(), stride: I, len: I };
-            for n in 0..=last {
+            let group = |n: usize| {
                 let (first, some) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
-                let (w_ih, _) = group_columns(columns, all, lines, first, some);
+                (first, some, group_columns(columns, all, lines, first, some).0)
+            };
+            for n in 0..=last {
+                let (first, some, data) = group(n);
+                let soon = if n < last { group(n + 1).2 } else { &[] };
                 let mut sums = Sums { data: &mut *z, stride: lines, first };
-                product::add::<S, E>(simd, w_ih, some, x, Some(&bias[first..]), &mut sums, seq.len());
+                let columns = Columns { data, lines: some, soon };
+                product::add::<S, E>(simd, columns, x, Some(&bias[first..]), &mut sums, seq.len());
             }
             for (z, out) in z.chunks_exact(lines).zip(out) {
                 let weights = Weights { bias: z, columns: w_hh };

@@ -30,7 +30,7 @@ use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::group::{Group, OfGroup};
 use crate::kernel::overlap::STEPS;
-use crate::kernel::product::{self, Rows, Sums};
+use crate::kernel::product::{self, Columns, Rows, Sums};
 use crate::kernel::{ActivateAll, group_columns};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Simd, prefetch};
@@ -349,8 +349,9 @@ impl<E: Element> LayerPass<'_, E> {
         let (layer, batch, input) = (self.layer, self.pass.batch, self.layer.sizes.input);
         // Rows of streams that have ended are skipped; if there are none, tiles may span time steps.
         let all = self.pass.active[first + len - 1] == batch;
-        for group in groups {
+        for group in groups.clone() {
             let (group_lines, line, w_ih, _) = layer.group(group);
+            let soon = if group + 1 < groups.end { layer.group(group + 1).2 } else { &[] };
             let (first_line, stride) = match place {
                 Place::ByRow => (line, layer.bias.len()),
                 Place::ByGroup { first, row } => (first + STEPS * line + row * group_lines, group_lines),
@@ -359,7 +360,8 @@ impl<E: Element> LayerPass<'_, E> {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
                 let mut z = Sums { data: self.pass.z, stride, first: first_line + n * batch * stride };
                 let count = if all { len * batch } else { self.pass.active[first + n] };
-                product::add::<S, E>(simd, w_ih, group_lines, x, Some(&layer.bias[line..]), &mut z, count);
+                let columns = Columns { data: w_ih, lines: group_lines, soon };
+                product::add::<S, E>(simd, columns, x, Some(&layer.bias[line..]), &mut z, count);
             }
         }
     }
@@ -380,13 +382,13 @@ impl<E: Element> LayerPass<'_, E> {
             if !ahead {
                 self.input_part(simd, first, 1, 0..layer.groups, Place::ByRow);
             }
-            for group in 0..layer.groups {
-                prefetch(share(soon, group, layer.groups));
-                let group = layer.nth_group(group, backwards);
-                let (group_lines, line, _, w_hh) = layer.group(group);
+            for n in 0..layer.groups {
+                prefetch(share(soon, n, layer.groups));
+                let (lines_here, line, _, data) = layer.group(layer.nth_group(n, backwards));
+                let soon = if n + 1 < layer.groups { layer.group(layer.nth_group(n + 1, backwards)).3 } else { &[] };
                 let h = Rows { data: self.pass.h, stride: h_stride, len: output };
                 let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
-                product::add::<S, E>(simd, w_hh, group_lines, h, None, &mut z, active);
+                product::add::<S, E>(simd, Columns { data, lines: lines_here, soon }, h, None, &mut z, active);
             }
             // All sums are made, so h may be overwritten. Without a projection it is the output.
             let projected = layer.projection.is_some();

@@ -77,11 +77,29 @@ unsafe fn xcr0() -> u32 {
     unsafe { _xgetbv(0) as u32 }
 }
 
-/// Whether Intel made the CPU.
-#[cfg(feature = "lstm")]
+/// See [`intel`](super::intel).
+#[inline]
 pub(crate) fn intel() -> bool {
-    let vendor = __cpuid(0);
-    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel"
+    use core::sync::atomic::{AtomicU8, Ordering};
+
+    static KNOWN: AtomicU8 = AtomicU8::new(0);
+
+    match KNOWN.load(Ordering::Relaxed) {
+        0 => {
+            let vendor = __cpuid(0);
+            let found = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel";
+            KNOWN.store(if found { 2 } else { 1 }, Ordering::Relaxed);
+            found
+        }
+        known => known == 2,
+    }
+}
+
+/// See [`prefetch_near`](super::prefetch_near).
+#[inline(always)]
+pub(crate) fn prefetch_near<T>(data: &T) {
+    // SAFETY: SSE, which every x86-64 CPU has. The instruction faults at no address, and this one is of `data`.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(core::ptr::from_ref(data).cast()) }
 }
 
 /// See [`prefetch`](super::prefetch).

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use crate::element::Element;
-use crate::kernel::product::{self, Rows, Sums};
+use crate::kernel::product::{self, Columns, Rows, Sums};
 use crate::layout::{Line, packed};
 use crate::simd::Simd;
 
@@ -48,7 +48,8 @@ impl<E: Element> Dense<E> {
         let lines = self.lines();
         sums[..count * lines].fill(Line::ZERO);
         let mut rows = Sums { data: sums, stride: lines, first: 0 };
-        product::add::<S, E>(simd, &self.columns, lines, v, None, &mut rows, count);
+        let columns = Columns { data: &self.columns, lines, soon: &[] };
+        product::add::<S, E>(simd, columns, v, None, &mut rows, count);
         for (y, sums) in y.chunks_exact_mut(stride).zip(rows.data.chunks_exact(lines)).take(count) {
             for (y, line) in y[..self.outputs].chunks_mut(16).zip(sums) {
                 y.copy_from_slice(&line.0[..y.len()]);
