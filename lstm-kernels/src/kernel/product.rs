@@ -20,10 +20,11 @@
 //! faster, with AVX2 16 %, three 19 and 6 %, six 9 and 2 %, two in f16 17 %.
 //!
 //! On Intel's CPUs, whose L1 cache has room for two panels, tiles ask for the lines of the next one, one in each round:
-//! 32 streams of (256, 256) 6 to 14 % faster on Emerald Rapids, of (512, 512) 5 to 16 %, (128, 128) and (64, 64) the
-//! same. (A part of them at the beginning of each tile: up to (128, 128) 3 to 4 % slower, (256, 256) the same, (512,
-//! 512) 5 % faster. With all weights in the nearest cache, and wrong results, (256, 256) would be 4 % faster, (512, 512)
-//! 24 %. That the compiler knows the strides is worth nothing there either.)
+//! on Emerald Rapids 32 streams of (512, 512), whose weights come from the L3 cache, 12 to 22 % faster (15 runs in turn:
+//! lower quartiles, least values), of (256, 256) 2 % by either, smaller ones the same. (A part of them at the beginning
+//! of each tile: up to (128, 128) 3 to 4 % slower, (512, 512) 5 % faster. With all weights in the nearest cache, and
+//! wrong results, (256, 256) would be 4 % faster, (512, 512) 24 %. That the compiler knows the strides is worth nothing
+//! there either.)
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
 //! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple
