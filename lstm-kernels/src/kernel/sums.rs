@@ -70,8 +70,8 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
 }
 
 /// Room for sums. Of one stream it holds lines that are at hand: to clear more than 16 vectors the compiler calls
-/// `memset`, and while that uses registers of 512 bits, an Intel CPU has half as many units for AVX2 ((1, 36) 252 or
-/// 202 ns, on Emerald Rapids). For several streams the call is faster (1 to 2 %).
+/// `memset` ((1, 36) 252 or 202 ns with AVX2 on Emerald Rapids, likely because that one uses registers of 512 bits, and
+/// while it does the CPU has half as many units for AVX2). For several streams the call is faster (1 to 2 %).
 #[inline(always)]
 pub(super) fn room<S: Simd, const N: usize, const T: usize>(simd: S, lines: &[Line]) -> [[S::Row; N]; T] {
     let mut room = [[S::Row::splat(simd, 0.0); N]; T];
