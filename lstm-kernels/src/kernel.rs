@@ -74,7 +74,7 @@
 //! infinity) that no other lane ever reads.
 
 use crate::element::Element;
-use crate::layout::Line;
+use crate::layout::{self, Line};
 
 /// Writes a loop over `0..$count`, a constant of at most 12 (`each_of_4`: of at most 4), out: the arrays that it
 /// indexes can then live in registers, which a loop would leave to the compiler's luck. (Closures, as in
@@ -142,6 +142,22 @@ pub(crate) struct Weights<'a, E: Element, const I: usize, const H: usize, const 
     pub(crate) bias: &'a [Line],
     /// x's columns, group by group, and then h's: see [`group_columns`].
     pub(crate) columns: &'a [E::Line],
+}
+
+impl<'a, E: Element, const I: usize, const H: usize, const LAST: usize> Weights<'a, E, I, H, LAST> {
+    /// How many groups there are before the last one.
+    pub(crate) const fn last(&self) -> usize {
+        (self.bias.len() - LAST) / E::FORM.group
+    }
+
+    /// A group's number of lines, the first of them, and its columns of x and of h.
+    #[inline(always)]
+    pub(crate) fn group(&self, n: usize) -> (usize, usize, &'a [E::Line], &'a [E::Line]) {
+        let packed = const { [layout::packed(E::FORM, I), layout::packed(E::FORM, H)] };
+        let (first, lines) = (n * E::FORM.group, if n < self.last() { E::FORM.group } else { LAST });
+        let (w_ih, w_hh) = group_columns(self.columns, packed, self.bias.len(), first, lines);
+        (lines, first, w_ih, w_hh)
+    }
 }
 
 /// x's columns and h's of a group: of `columns`, `packed` of either and `all` lines each, the `lines` lines from

@@ -12,7 +12,7 @@
 use core::array::from_mut;
 
 use super::product::{self, Columns, Rows, Sums};
-use super::{Activate, Alone, Step, Weights, group_columns};
+use super::{Activate, Alone, Step, Weights};
 use crate::element::Element;
 use crate::layout::{Line, MAX_LINES, packed};
 use crate::simd::{Op, Simd};
@@ -115,9 +115,7 @@ fn together<S, E, const I: usize, const H: usize, const HP: usize, const LAST: u
     S: Simd,
     E: Element,
 {
-    let Weights { bias, columns } = weights;
-    let packed = const { [packed(E::FORM, I), packed(E::FORM, H)] };
-    let last = const { (HP / 4 - LAST) / E::FORM.group };
+    let (bias, last) = (weights.bias, weights.last());
     let mut hs = [[0.0; HP]; N];
     let mut z = [[Line::ZERO; MAX_LINES]; N];
     for (xs, states) in xs.chunks(N).zip(states.chunks_mut(N)) {
@@ -127,14 +125,10 @@ fn together<S, E, const I: usize, const H: usize, const HP: usize, const LAST: u
         let x = Rows { data: xs.as_flattened(), stride: I, len: I };
         let h = Rows { data: hs.as_flattened(), stride: HP, len: H };
         let backwards = states[0].turn_round();
-        let group = |n: usize| {
-            let n = if backwards { last - n } else { n };
-            let (first, lines) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
-            (first, lines, group_columns(columns, packed, bias.len(), first, lines))
-        };
+        let group = |n: usize| weights.group(if backwards { last - n } else { n });
         for n in 0..=last {
-            let (first, lines, (w_ih, w_hh)) = group(n);
-            let next = if n < last { group(n + 1).2.0 } else { &[] };
+            let (lines, first, w_ih, w_hh) = group(n);
+            let next = if n < last { group(n + 1).2 } else { &[] };
             for (data, soon, inputs, start) in [(w_ih, w_hh, x, Some(&bias[first..][..lines])), (w_hh, next, h, None)] {
                 let mut sums = Sums { data: z.as_flattened_mut(), stride: MAX_LINES, first: 0 };
                 product::add::<S, E>(simd, Columns { data, lines, soon }, inputs, start, &mut sums, xs.len());

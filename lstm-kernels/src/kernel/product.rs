@@ -74,8 +74,8 @@ pub(crate) struct Sums<'a> {
     pub(crate) first: usize,
 }
 
-/// Adds `columns` times the inputs to the first `count` rows of `sums`; or to `start`, the same
-/// lines for each row, which is then what `sums` are set to.
+/// Adds `columns` times the inputs to the first `count` rows of `sums`; or to `start`, the same lines for each row,
+/// which is then what `sums` are set to.
 #[inline(always)]
 pub(crate) fn add<S: Simd, E: Element>(
     simd: S,
@@ -95,8 +95,8 @@ pub(crate) fn add<S: Simd, E: Element>(
     macro_rules! each_panel {
         ($panel:ident => $work:block) => {
             let each = BLOCK / E::FORM.share * lines;
-            for (columns, column) in all.chunks(each).zip((0..).step_by(BLOCK)) {
-                let next = all.get(column / BLOCK * each + each..).filter(|next| !next.is_empty()).unwrap_or(soon);
+            for (n, columns) in all.chunks(each).enumerate() {
+                let (column, next) = (n * BLOCK, all.chunks(each).nth(n + 1).unwrap_or(soon));
                 let soon = if asks { next } else { &[] };
                 for line in (0..lines).step_by(most) {
                     let start = start.filter(|_| column == 0).map(|start| &start[line..]);

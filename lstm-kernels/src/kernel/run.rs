@@ -13,7 +13,7 @@
 use core::array::from_mut;
 
 use super::product::{self, Columns, Rows, Sums};
-use super::{Alone, Step, Weights, group_columns};
+use super::{Alone, Step, Weights};
 use crate::element::{Element, adds_in_f16};
 use crate::head::Linear;
 use crate::layout::{Line, packed};
@@ -161,20 +161,15 @@ where
 {
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { run: Run { weights: Weights { bias, columns }, seq, state, output, out }, z } = self;
-        let (lines, all) = (bias.len(), const { [packed(E::FORM, I), packed(E::FORM, H)] });
-        let last = const { (HP / 4 - LAST) / E::FORM.group };
-        let (_, w_hh) = columns.split_at(all[0] * lines);
+        let Self { run: Run { weights, seq, state, output, out }, z } = self;
+        let (bias, lines, last) = (weights.bias, weights.bias.len(), weights.last());
+        let (_, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) } * lines);
         let steps = usize::min(z.len() / lines, AHEAD);
         for (seq, out) in seq.chunks(steps).zip(out.chunks_mut(steps)) {
             let x = Rows { data: seq.as_flattened(), stride: I, len: I };
-            let group = |n: usize| {
-                let (first, some) = (n * E::FORM.group, if n < last { E::FORM.group } else { LAST });
-                (first, some, group_columns(columns, all, lines, first, some).0)
-            };
             for n in 0..=last {
-                let (first, some, data) = group(n);
-                let soon = if n < last { group(n + 1).2 } else { &[] };
+                let (some, first, data, _) = weights.group(n);
+                let soon = if n < last { weights.group(n + 1).2 } else { &[] };
                 let mut sums = Sums { data: &mut *z, stride: lines, first };
                 let columns = Columns { data, lines: some, soon };
                 product::add::<S, E>(simd, columns, x, Some(&bias[first..]), &mut sums, seq.len());

@@ -384,11 +384,12 @@ impl<E: Element> LayerPass<'_, E> {
             }
             for n in 0..layer.groups {
                 prefetch(share(soon, n, layer.groups));
-                let (lines_here, line, _, data) = layer.group(layer.nth_group(n, backwards));
-                let soon = if n + 1 < layer.groups { layer.group(layer.nth_group(n + 1, backwards)).3 } else { &[] };
+                let (group_lines, line, _, w_hh) = layer.group(layer.nth_group(n, backwards));
+                let next = if n + 1 < layer.groups { layer.group(layer.nth_group(n + 1, backwards)).3 } else { &[] };
                 let h = Rows { data: self.pass.h, stride: h_stride, len: output };
                 let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
-                product::add::<S, E>(simd, Columns { data, lines: lines_here, soon }, h, None, &mut z, active);
+                let columns = Columns { data: w_hh, lines: group_lines, soon: next };
+                product::add::<S, E>(simd, columns, h, None, &mut z, active);
             }
             // All sums are made, so h may be overwritten. Without a projection it is the output.
             let projected = layer.projection.is_some();
