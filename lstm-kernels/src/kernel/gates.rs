@@ -17,15 +17,23 @@
 //! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
 //! each, (1, 20) 28.6 to 24.5).
 //!
+//! **Intel's CPUs** divide 16 lanes in 18 cycles and 8 in 12, two divisions wait for each other, and the multiply-adds of
+//! the next step may begin with the first 8 units' h. So where one stream waits for the gates of 13 to 16 units, these
+//! go in two halves behind the quotients: on Emerald Rapids (1, 16) 54 to 51 ns, (16, 16) 59 to 54. It takes a third more
+//! operations, so that units with other work lose: (1, 32) 5 %, (1, 40) 9 %, (10, 20) 6 %, (128, 128) 1 %. (Only the
+//! divisions in halves: (1, 16) 6 % slower, (1, 32) 5 %.)
+//!
 //! **How fast.** In a batch on Zen 4 with AVX-512 the gates of 16 units took 80 cycles, a tenth of a step of (64, 64),
 //! when the units that multiply needed 68 of them (they need 63 now): 63 operations (58), a compare, and two divisions,
 //! each of which takes two of their places; clamps and sums go elsewhere. **Tried and lost** there: the quotients of
 //! the next 16 units begun before the update of these, 73 cycles, 32 streams of (64, 64) and (256, 256) half a percent
 //! faster, not worth a second form of `updated`; the same with the operations of both in turn, 4 % slower.
 
+use pulp::bytemuck::cast_mut;
+
 use crate::activation::{P, P_HALF, Quotient, Ratio, ratio};
 use crate::layout::Line;
-use crate::simd::{Op, Section, Simd, Split, Vector};
+use crate::simd::{Op, Section, Simd, Split, Vector, intel};
 
 /// A stream's h and c, from some unit on.
 pub(crate) type Lanes<'a> = (&'a mut [f32], &'a mut [f32]);
@@ -233,17 +241,27 @@ fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], (h, c): Lanes<'a>)
     each!(n < R => { rows[n] = S::Row::load(simd, &z[n].0); });
     let (h, h_rest) = h.split_at_mut(4 * R);
     let (c, c_rest) = c.split_at_mut(4 * R);
-    activate_small::<S, R, 1>(simd, &rows, h, c);
+    activate::<S, R, false>(simd, &rows, h, c);
     (h_rest, c_rest)
 }
 
-/// The gates of 16 units, a line each.
+/// The gates of 16 units, a line each. Who waits for them on an Intel CPU gets those of 8 and of 8 more behind their
+/// quotients: see the top of the file.
 #[inline(always)]
 fn units_16<'a, S: Simd, const FAST: bool>(simd: S, gates: [Quotient<S::Row>; 4], (h, c): Lanes<'a>) -> Lanes<'a> {
     let (Some((h16, h)), Some((c16, c))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
         return Default::default();
     };
-    update::<S, S::Row, 16, FAST>(simd, gates, h16, c16);
+    // (With debug assertions on every CPU, for the tests.)
+    if const { FAST && S::MANY_REGISTERS } && (cfg!(debug_assertions) || intel()) {
+        let ([h_a, h_b], [c_a, c_b]): (&mut [_; 2], &mut [_; 2]) = (cast_mut(h16), cast_mut(c16));
+        let [i, f, g, o] = gates;
+        let ([i_a, i_b], [f_a, f_b], [g_a, g_b], [o_a, o_b]) = (i.split(), f.split(), g.split(), o.split());
+        update::<S, S::Half, 8, FAST>(simd, [i_a, f_a, g_a, o_a], h_a, c_a);
+        update::<S, S::Half, 8, FAST>(simd, [i_b, f_b, g_b, o_b], h_b, c_b);
+    } else {
+        update::<S, S::Row, 16, FAST>(simd, gates, h16, c16);
+    }
     (h, c)
 }
 

@@ -19,12 +19,15 @@
 //! there. A row left over would read the panel once more, alone; taken in twos, two streams of (128, 128) are 20 %
 //! faster, with AVX2 16 %, three 19 and 6 %, six 9 and 2 %, two in f16 17 %.
 //!
-//! On Intel's CPUs, whose L1 cache has room for two panels, tiles ask for the lines of the next one, one in each round:
-//! on Emerald Rapids 32 streams of (512, 512), whose weights come from the L3 cache, 12 to 22 % faster (15 runs in turn:
-//! lower quartiles, least values), of (256, 256) 2 % by either, smaller ones the same. (A part of them at the beginning
-//! of each tile: up to (128, 128) 3 to 4 % slower, (512, 512) 5 % faster. With all weights in the nearest cache, and
-//! wrong results, (256, 256) would be 4 % faster, (512, 512) 24 %. That the compiler knows the strides is worth nothing
-//! there either.)
+//! On Intel's CPUs, whose L1 cache has room for two panels, tiles ask for the lines of the next one, one in each round
+//! (`asking`): on Emerald Rapids 32 streams of (512, 512), whose weights come from the L3 cache, 12 to 22 % faster (15
+//! runs in turn: lower quartiles, least values), of (256, 256) 2 % by either, smaller ones the same. (A part of them at
+//! the beginning of each tile: up to (128, 128) 3 to 4 % slower, (512, 512) 5 % faster.) And between two tiles there is
+//! little to do: as elsewhere, with lengths that are checked for each tile, it was 280 instructions, and meanwhile the
+//! units ran out of multiply-adds, which that CPU keeps in one queue with all else: some 35 cycles of 460. Without,
+//! (64, 64), (128, 128), (256, 256) and (512, 512) are 2 to 3 % faster, (80, 80), (100, 100) and (240, 240) 5 to 6 %,
+//! for the lengths need not be those of whole blocks. (Bare loops: 100 instructions more between two tiles cost half a
+//! percent, 200 cost 4.) Not measured elsewhere; on Zen 4 a tile loses 8 cycles in all.
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
 //! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple
@@ -97,7 +100,7 @@ pub(crate) fn add<S: Simd, E: Element>(
             let each = BLOCK / E::FORM.share * lines;
             for (n, columns) in all.chunks(each).enumerate() {
                 let (column, next) = (n * BLOCK, all.chunks(each).nth(n + 1).unwrap_or(soon));
-                let soon = if asks { next } else { &[] };
+                let soon = asks.then_some(next);
                 for line in (0..lines).step_by(most) {
                     let start = start.filter(|_| column == 0).map(|start| &start[line..]);
                     let (first, some) = (line, usize::min(most, lines - line));
@@ -167,8 +170,8 @@ struct Panel<'a, E: Element> {
     column: usize,
     /// The sums to add to, if they are not what is there.
     start: Option<&'a [Line]>,
-    /// The lines to ask for meanwhile.
-    soon: &'a [E::Line],
+    /// The lines to ask for meanwhile, on a CPU that gains from it.
+    soon: Option<&'a [E::Line]>,
 }
 
 impl<'a, E: Element> Panel<'a, E> {
@@ -179,7 +182,7 @@ impl<'a, E: Element> Panel<'a, E> {
         'a: 'b,
     {
         let Self { lines, line, inputs, column, start, .. } = self;
-        Panel { columns, stride: lines, first: 0, lines, line, inputs, column, start, soon: &[] }
+        Panel { columns, stride: lines, first: 0, lines, line, inputs, column, start, soon: None }
     }
 
     /// [`add`](Self::add) as a function of its own, which the layers of all elements share.
@@ -243,22 +246,6 @@ impl<'a, E: Element> Panel<'a, E> {
         usize::min(BLOCK, self.inputs.len - self.column)
     }
 
-    /// For the rows from `row` on, if there are lines to ask for beside them.
-    #[inline(always)]
-    fn whole<const N: usize, const T: usize>(&self, row: usize, inputs: [&'a [f32]; T]) -> Option<Whole<'a, E, N, T>> {
-        if self.soon.is_empty() {
-            return None;
-        }
-        let soon =
-            self.soon.get(row / T * (BLOCK / 2)..).and_then(<[_]>::first_chunk).or(self.columns.first_chunk())?;
-        let columns = self.columns.as_chunks().0.first_chunk().filter(|_| self.stride == N && self.lines == N)?;
-        let mut rows = [&[0.0; BLOCK]; T];
-        for (row, inputs) in rows.iter_mut().zip(inputs) {
-            *row = inputs.first_chunk()?;
-        }
-        Some((columns, rows, soon))
-    }
-
     /// The inputs of the columns in each of `T` rows, from row `first` on.
     #[inline(always)]
     fn rows<const T: usize>(&self, first: usize) -> [&'a [f32]; T] {
@@ -269,10 +256,6 @@ impl<'a, E: Element> Panel<'a, E> {
         rows
     }
 }
-
-/// A panel that is all of a group and of a block, what `T` rows multiply it by, and lines to ask for.
-type Whole<'a, E, const N: usize, const T: usize> =
-    (&'a [[<E as Element>::Line; N]; BLOCK], [&'a [f32; BLOCK]; T], &'a [<E as Element>::Line; BLOCK / 2]);
 
 /// Writes the lines of a panel as f32, column after column.
 struct Widen<'a, 'b, E: Element>(&'a Panel<'b, E>, &'a mut [Line]);
@@ -308,28 +291,25 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { panel, sums, stride, rows } = self;
+        let group = panel.stride == N && panel.lines == N;
+        if const { in_threes::<S, E>() && T > 1 && C == 2 }
+            && group
+            && let Some(soon) = panel.soon
+        {
+            return asking::<S, E, N, T>(simd, panel, soon, (sums, stride), rows);
+        }
         for row in rows.step_by(T) {
             let inputs = panel.rows(row);
             for line in (0..panel.lines).step_by(N) {
                 let Panel { columns, stride: lines, first, start, .. } = panel;
                 let part = Part::<E, T> { columns, stride: lines, first: first + line, inputs };
                 let (start, sums) = (start.map(|start| &start[line..]), &mut sums[row * stride + line..]);
-                let whole =
-                    if const { in_threes::<S, E>() && T > 1 && C == 2 } { panel.whole(row, inputs) } else { None };
-                macro_rules! sum {
-                    ($begin:expr) => {
-                        match whole {
-                            Some(whole) => asking::<S, E, N, T>(simd, $begin, whole),
-                            None => block::<S, E, N, T, C>(simd, $begin, part),
-                        }
-                    };
-                }
                 let z = if panel.inputs.len > BLOCK {
                     // Loaded behind the block: beside its accumulators there is no room for z in the registers.
-                    let sum = sum!([[S::Row::splat(simd, 0.0); N]; T]);
+                    let sum = block::<S, E, N, T, C>(simd, [[S::Row::splat(simd, 0.0); N]; T], part);
                     join(simd, load(simd, start, sums, stride), sum)
                 } else {
-                    sum!(load(simd, start, sums, stride))
+                    block::<S, E, N, T, C>(simd, load(simd, start, sums, stride), part)
                 };
                 store(simd, &z, sums, stride);
             }
@@ -359,24 +339,54 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
     }
 }
 
-/// [`block`] in two chains, with a line asked for in each round: at once for a tile they would take each other's time.
+/// [`Tiles`] of all lines of a group, with a line asked for in each round: at once for a tile they would take each
+/// other's time. What is the same for all tiles is looked up before them: see the top of the file.
 #[inline(always)]
 fn asking<S: Simd, E: Element, const N: usize, const T: usize>(
     simd: S,
-    begin: [[S::Row; N]; T],
-    (columns, x, soon): Whole<'_, E, N, T>,
-) -> [[S::Row; N]; T] {
-    let mut chains = [begin, [[S::Row::splat(simd, 0.0); N]; T]];
-    for k in 0..BLOCK / 2 {
-        black_box(()); // It stays a loop.
-        prefetch_near(&soon[k]);
-        for g in 0..2 {
-            let mut v = [0.0; T];
-            each_of_4!(t < T => { v[t] = x[t][2 * k + g]; });
-            column::<S, E, N, T>(simd, &mut chains[g], &columns[2 * k + g], 0, v);
+    panel: Panel<'_, E>,
+    soon: &[E::Line],
+    (sums, stride): (&mut [Line], usize),
+    rows: Range<usize>,
+) {
+    let Panel { columns: lines, inputs: Rows { data, stride: x_stride, len }, column: first, start, .. } = panel;
+    let (count, adds, zero) = (panel.columns(), len > BLOCK, [[S::Row::splat(simd, 0.0); N]; T]);
+    let rounds = count / 2;
+    let (columns, last) = lines.as_chunks::<N>().0[..count].as_chunks::<2>();
+    let columns = &columns[..rounds];
+    let mut inputs = data[rows.start * x_stride + first..].chunks(T * x_stride);
+    let mut sums = sums[rows.start * stride..].chunks_mut(T * stride);
+    let mut soon = soon.chunks_exact(usize::max(rounds, 1));
+    for _ in 0..rows.len() / T {
+        let (Some(inputs), Some(sums)) = (inputs.next(), sums.next()) else { return };
+        let (mut x, mut last_x) = ([&[][..]; T], [0.0; T]);
+        each_of_4!(t < T => {
+            let inputs = &inputs[t * x_stride..][..count];
+            x[t] = &inputs.as_chunks::<2>().0[..rounds];
+            last_x[t] = inputs[count - 1];
+        });
+        let soon = &soon.next().unwrap_or(lines)[..rounds];
+        let mut chains = [if adds { zero } else { load(simd, start, sums, stride) }, zero];
+        for k in 0..rounds {
+            black_box(()); // It stays a loop.
+            prefetch_near(&soon[k]);
+            for g in 0..2 {
+                let mut v = [0.0; T];
+                each_of_4!(t < T => { v[t] = x[t][k][g]; });
+                column::<S, E, N, T>(simd, &mut chains[g], &columns[k][g], 0, v);
+            }
         }
+        if let [last] = last {
+            column::<S, E, N, T>(simd, &mut chains[0], last, 0, last_x);
+        }
+        let [mut z, second] = chains;
+        z = join(simd, z, second);
+        if adds {
+            // Loaded behind the block, as above.
+            z = join(simd, load(simd, start, sums, stride), z);
+        }
+        store(simd, &z, sums, stride);
     }
-    join(simd, chains[0], chains[1])
 }
 
 /// `N` lines of `T` rows of sums, or of `start` for each row.
