@@ -9,7 +9,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bench_support::{INPUTS, PlainLoop, Tensors, inputs};
+use bench_support::{INPUTS, PlainLoop, Tensors, inputs, with_sizes};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use lstm_kernels::lstm::Input;
 use lstm_kernels::{Isa, Lstm, LstmConfig, reference};
@@ -128,7 +128,6 @@ fn main() {
     let criterion = Criterion::default().configure_from_args();
     let mut criterion =
         criterion.sample_size(20).warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(600));
-    sizes!(criterion: (1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256),
-        (512, 512));
+    with_sizes!(sizes! criterion:);
     criterion.final_summary();
 }

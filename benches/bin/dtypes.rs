@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bench_support::timing::{percentile, time, time_batches};
-use bench_support::{INPUTS, Tensors, inputs, largest_error};
+use bench_support::{INPUTS, Tensors, inputs, largest_error, with_sizes};
 use lstm_kernels::lstm::Input;
 use lstm_kernels::{Dtype, Isa, Lstm, LstmConfig};
 
@@ -90,8 +90,7 @@ fn main() {
     println!("Weights in half precision on {isa}; times in ns\n");
     println!("| size | weights | KiB | step | against f32 | GB/s | sequence | against f32 | error |");
     println!("|---|---|---|---|---|---|---|---|---|");
-    sizes!(isa, wanted: (1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256),
-        (512, 512));
+    with_sizes!(sizes! isa, wanted:);
 }
 
 fn compare(size: &str, engines: &mut [Engine]) {

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use bench_support::{INPUTS, Tensors, inputs};
+use bench_support::{INPUTS, Tensors, inputs, with_sizes};
 
 macro_rules! sizes {
     ($wanted:ident, $steps:ident: $(($input:literal, $hidden:literal)),*) => { $(
@@ -22,7 +22,6 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let wanted = arguments.next().expect("INPUT,HIDDEN");
     let steps: usize = arguments.next().and_then(|text| text.parse().ok()).expect("a number of steps");
-    sizes!(wanted, steps: (1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128),
-        (256, 256), (512, 512));
+    with_sizes!(sizes! wanted, steps:);
     panic!("no cell of ({wanted})");
 }

@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use bench_support::timing::time;
-use bench_support::{INPUTS, Tensors, inputs, largest_error};
+use bench_support::{INPUTS, Tensors, inputs, largest_error, with_sizes};
 
 macro_rules! sizes {
     ($budget:ident, $wanted:ident: $(($input:literal, $hidden:literal)),*) => { $({
@@ -33,6 +33,5 @@ fn main() {
     let mut arguments = std::env::args().skip(1);
     let budget = arguments.next().map_or(300, |text| text.parse().expect("milliseconds"));
     let (budget, wanted) = (Duration::from_millis(budget), arguments.collect::<Vec<_>>());
-    sizes!(budget, wanted: (1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128),
-        (256, 256), (512, 512));
+    with_sizes!(sizes! budget, wanted:);
 }

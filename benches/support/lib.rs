@@ -8,9 +8,23 @@ pub mod timing;
 /// How many different inputs a benchmark cycles through.
 pub const INPUTS: usize = 1024;
 
+/// Invokes a macro with some tokens and the cases of the record behind them: input and hidden size, as literals.
+#[macro_export]
+macro_rules! with_sizes {
+    ($of:ident! $($first:tt)*) => {
+        $of! {
+            $($first)*
+            (1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256), (512, 512)
+        }
+    };
+}
+
+macro_rules! array {
+    ($($size:tt),*) => { [$($size),*] };
+}
+
 /// The cases of the record: input and hidden size.
-pub const SIZES: [(usize, usize); 11] =
-    [(1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256), (512, 512)];
+pub const SIZES: [(usize, usize); 11] = with_sizes!(array!);
 
 /// A small deterministic source of random numbers (a 64-bit linear congruential generator).
 #[derive(Debug)]

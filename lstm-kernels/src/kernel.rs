@@ -59,6 +59,8 @@
 //! - The weights of the next group asked for before the gates of this one, in `Lstm`: the same to 8 % slower. In a cell
 //!   on Zen 4, 24 lines: with AVX2 (64, 64) 2 % slower, (128, 128) 4 % faster, (256, 256) the same, with AVX-512 4 %
 //!   slower, the same, the same; 64 lines: 5 % slower, 1 % faster, the same.
+//! - The gates of a group between the columns of the next one, in five parts, in place of pairs, on Emerald Rapids: (1,
+//!   128) 3 % and (128, 128) 2 % faster, (64, 64) the same, (256, 256) 1 and (1, 64) 2 % slower.
 //! - The sums of all groups before all gates, on Zen 4: with AVX-512 2 % faster at (64, 64), 2 % slower at (128, 128),
 //!   with AVX2 18 and 6 % slower.
 //! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4

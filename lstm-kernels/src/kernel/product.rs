@@ -27,7 +27,9 @@
 //! units ran out of multiply-adds, which that CPU keeps in one queue with all else: some 35 cycles of 460. Without,
 //! (64, 64), (128, 128), (256, 256) and (512, 512) are 2 to 3 % faster, (80, 80), (100, 100) and (240, 240) 5 to 6 %,
 //! for the lengths need not be those of whole blocks. (Bare loops: 100 instructions more between two tiles cost half a
-//! percent, 200 cost 4.) Not measured elsewhere; on Zen 4 a tile loses 8 cycles in all.
+//! percent, 200 cost 4.) Not measured elsewhere; on Zen 4 a tile loses 8 cycles in all. **Tried and lost** there: tiles of
+//! six rows, chain after chain (1 to 4 % slower; bare loops the same, and 10 % faster while somebody else reads the same
+//! core's cache), two and four rounds in one, chunks of 1 or 2 time steps.
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
 //! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple

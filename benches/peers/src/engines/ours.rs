@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use bench_support::Tensors;
+use bench_support::{Tensors, with_sizes};
 use lstm_kernels::lstm::{Input, Workspace};
 use lstm_kernels::{Isa, Lstm, LstmCellDyn, LstmConfig};
 
@@ -56,7 +56,7 @@ where
 }
 
 macro_rules! sizes {
-    ($(($input:literal, $hidden:literal)),* $(,)?) => {
+    ($(($input:literal, $hidden:literal)),*) => {
         fn ours(tensors: &Tensors, input: usize, hidden: usize, isa: Isa) -> Box<dyn Engine> {
             match (input, hidden) {
                 $(($input, $hidden) => {
@@ -83,7 +83,7 @@ macro_rules! sizes {
     };
 }
 
-sizes!((1, 8), (1, 16), (1, 20), (1, 32), (1, 40), (10, 20), (32, 32), (64, 64), (128, 128), (256, 256), (512, 512),);
+with_sizes!(sizes!);
 
 /// All forms of this library.
 pub fn all(tensors: &Tensors, input: usize, hidden: usize) -> Vec<Box<dyn Engine>> {
