@@ -17,11 +17,11 @@
 //! gates of 16 units, and take hardly longer than those of one stream alone (32 streams on Zen 5: (1, 8) 9.6 to 7.7 ns
 //! each, (1, 20) 28.6 to 24.5).
 //!
-//! **Intel's CPUs** divide 16 lanes in 18 cycles and 8 in 12, two divisions wait for each other, and the multiply-adds of
-//! the next step may begin with the first 8 units' h. So where one stream waits for the gates of 13 to 16 units, these
-//! go in two halves behind the quotients: on Emerald Rapids (1, 16) 54 to 51 ns, (16, 16) 59 to 54. It takes a third more
-//! operations, so that units with other work lose: (1, 32) 5 %, (1, 40) 9 %, (10, 20) 6 %, (128, 128) 1 %. (Only the
-//! divisions in halves: (1, 16) 6 % slower, (1, 32) 5 %.)
+//! **Intel's CPUs** divide 16 lanes in 18 cycles and 8 in 12, two divisions wait for each other, and the multiply-adds
+//! of the next step may begin with the first 8 units' h. So where one stream waits for the gates of 13 to 16 units,
+//! these go in two halves behind the quotients: on Emerald Rapids (1, 16) 54 to 51 ns, (16, 16) 59 to 54. It takes a
+//! third more operations, so that units with other work lose: (1, 32) 5 %, (1, 40) 9 %, (10, 20) 6 %, (128, 128) 1 %,
+//! two streams of (1, 16) in turn 7 %. (Only the divisions in halves: (1, 16) 6 % slower, (1, 32) 5 %.)
 //!
 //! **How fast.** In a batch on Zen 4 with AVX-512 the gates of 16 units took 80 cycles, a tenth of a step of (64, 64),
 //! when the units that multiply needed 68 of them (they need 63 now): 63 operations (58), a compare, and two divisions,

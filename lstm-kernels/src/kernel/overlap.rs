@@ -39,14 +39,14 @@
 //! less: they gain 18 % at (128, 128), where the L2 cache gives a line every 1.33 cycles (see [`kernel`](super)), 3 %
 //! at (192, 192) and nothing at (256, 256), as loads from the L1 cache take turns with what fills it.
 //!
-//! On Emerald Rapids it loses, so it is left out on Intel's CPUs. With and without, least of 12 runs: (16, 64) 551, 525;
-//! (64, 64) 688, 661; (96, 96) 1,720, 1,606; (128, 128) 3,006, 2,962; (160, 160) 5,020, 4,726; (192, 192) 6,773, 6,908;
-//! (256, 256) 12,530, 12,748; (384, 384) 49,754, 46,703; (512, 512) the same. x's part takes nearly as long beside h's
-//! as alone: (128, 128) 2,855 ns, without x's multiply-adds 2,166, without gates 2,719, with h's weights always of the
-//! same group 2,179; with x's weights, inputs or sums always in the same place 1 to 6 % less. Bare loops gain 12 %: a line
-//! of h from the L2 cache and what of x goes beside it 1.73 cycles (both from the L1 cache: 1.17), the line alone 1.40,
-//! x's part alone 0.57. Lost there, too: h's lines asked for 2 to 8 rounds ahead (5 to 12 % slower), the gates of a group
-//! in three parts between the columns of the next (the same).
+//! On Emerald Rapids it loses, so it is left out on Intel's CPUs. With and without, least of 12 runs: (16, 64) 551,
+//! 525; (64, 64) 688, 661; (96, 96) 1,720, 1,606; (128, 128) 3,006, 2,962; (160, 160) 5,020, 4,726; (192, 192) 6,773,
+//! 6,908; (256, 256) 12,530, 12,748; (384, 384) 49,754, 46,703; (512, 512) the same. x's part takes nearly as long
+//! beside h's as alone: (128, 128) 2,855 ns, without x's multiply-adds 2,166, without gates 2,719, with h's weights
+//! always of the same group 2,179; with x's weights, inputs or sums always in the same place 1 to 6 % less. Bare loops
+//! gain 12 %: a line of h from the L2 cache and what of x goes beside it 1.73 cycles (both from the L1 cache: 1.17),
+//! the line alone 1.40, x's part alone 0.57. Lost there, too: h's lines asked for 2 to 8 rounds ahead (5 to 12 %
+//! slower), the gates of a group in three parts between the columns of the next (the same).
 //!
 //! **What is left**, on Zen 4 at (128, 128): h's part with the gates takes 2,360 of the 2,870 ns, x's first chunk 80.
 //! With z always in the same rows it would be 3 % less, with inputs too 5 %, with x's weights too 7 % (64 to 256

@@ -27,9 +27,9 @@
 //! units ran out of multiply-adds, which that CPU keeps in one queue with all else: some 35 cycles of 460. Without,
 //! (64, 64), (128, 128), (256, 256) and (512, 512) are 2 to 3 % faster, (80, 80), (100, 100) and (240, 240) 5 to 6 %,
 //! for the lengths need not be those of whole blocks. (Bare loops: 100 instructions more between two tiles cost half a
-//! percent, 200 cost 4.) Not measured elsewhere; on Zen 4 a tile loses 8 cycles in all. **Tried and lost** there: tiles of
-//! six rows, chain after chain (1 to 4 % slower; bare loops the same, and 10 % faster while somebody else reads the same
-//! core's cache), two and four rounds in one, chunks of 1 or 2 time steps.
+//! percent, 200 cost 4.) Not measured elsewhere; on Zen 4 a tile loses 8 cycles in all. **Tried and lost** there: tiles
+//! of six rows, chain after chain (1 to 4 % slower; bare loops the same, and 10 % faster while somebody else reads the
+//! same core's cache), two and four rounds in one, chunks of 1 or 2 time steps.
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
 //! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple
@@ -359,8 +359,12 @@ fn asking<S: Simd, E: Element, const N: usize, const T: usize>(
     let mut inputs = data[rows.start * x_stride + first..].chunks(T * x_stride);
     let mut sums = sums[rows.start * stride..].chunks_mut(T * stride);
     let mut soon = soon.chunks_exact(usize::max(rounds, 1));
+    // (To zip them begins with two divisions.)
     for _ in 0..rows.len() / T {
-        let (Some(inputs), Some(sums)) = (inputs.next(), sums.next()) else { return };
+        let (Some(inputs), Some(sums)) = (inputs.next(), sums.next()) else {
+            debug_assert!(false, "fewer rows than there are tiles for");
+            return;
+        };
         let (mut x, mut last_x) = ([&[][..]; T], [0.0; T]);
         each_of_4!(t < T => {
             let inputs = &inputs[t * x_stride..][..count];
