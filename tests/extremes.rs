@@ -102,6 +102,36 @@ fn an_open_forget_gate_and_a_shut_input_gate_keep_the_cell_for_ever() {
 }
 
 #[test]
+fn a_cell_of_two_trillion_does_not_overflow_whatever_the_gates() {
+    // What lib.rs promises: c is multiplied by three denominators before it is divided.
+    for shape in small_shapes().filter(|shape| shape.bias) {
+        let hidden = shape.hidden;
+        for size in [0.0, 1.0, 1e38] {
+            let mut model = Model::random(shape, &mut Random::new(59), 0.1);
+            let bias = (0..4 * hidden).map(|row| sign(row, hidden) * size).collect();
+            model.bias = Some((bias, vec![0.0; 4 * hidden]));
+            let (h, x) = (vec![0.0; hidden], vec![0.5; shape.input]);
+            let c: Vec<f32> = (0..hidden).map(|unit| if unit % 3 == 1 { -2e12 } else { 2e12 }).collect();
+            let mut oracle = model.oracle(&h, &c);
+            oracle.step(&x);
+            for isa in isas() {
+                let cell = shape.cell(&model.weights(), isa);
+                let mut states = cell.states(1);
+                states.set(0, &h, &c);
+                let found = cell.step(&x, &mut *states, 0).to_vec();
+                let what = format!("{shape} on {isa}, bias of {size:e}");
+                assert!(found.iter().chain(states.c(0)).all(|value| value.is_finite()), "{what}");
+                // (A gate that is shut lets 8e-10 of such a cell through.)
+                if size <= 1.0 {
+                    assert_within(&found, &oracle.h, Close::Absolute(1e-6), format_args!("{what}: h"));
+                    assert_within(states.c(0), &oracle.c, Close::Mixed(2e-6), format_args!("{what}: c"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn zero_and_subnormal_and_huge_inputs_are_numbers_like_any_other() {
     let values = [0.0, -0.0, f32::from_bits(1), -f32::from_bits(1), f32::MIN_POSITIVE / 2.0, f32::MIN_POSITIVE, 1e30];
     for shape in small_shapes() {
