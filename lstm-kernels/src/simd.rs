@@ -48,6 +48,12 @@ pub(crate) fn intel() -> bool {
     false
 }
 
+/// Whether to do what pays on Intel's CPUs: there, and with debug assertions on every CPU, for the tests.
+#[inline]
+pub(crate) fn as_on_intel() -> bool {
+    cfg!(debug_assertions) || intel()
+}
+
 /// One instruction set, given as the token that proves it.
 pub trait Simd: Copy {
     /// 16 lanes.

@@ -33,7 +33,7 @@ use pulp::bytemuck::cast_mut;
 
 use crate::activation::{P, P_HALF, Quotient, Ratio, ratio};
 use crate::layout::Line;
-use crate::simd::{Op, Section, Simd, Split, Vector, intel};
+use crate::simd::{Op, Section, Simd, Split, Vector, as_on_intel};
 
 /// A stream's h and c, from some unit on.
 pub(crate) type Lanes<'a> = (&'a mut [f32], &'a mut [f32]);
@@ -62,8 +62,13 @@ pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
     each_tile!(R, 4, gates);
 }
 
-/// [`activate`] for each of `T` streams: one alone waits for the result in a small layer; a larger one, and several
+/// Whether `streams` streams wait for the gates of so many lines: one alone, in a small layer. A larger one, and several
 /// streams, have other work.
+pub(crate) const fn waits(lines: usize, streams: usize) -> bool {
+    streams == 1 && lines <= 5
+}
+
+/// [`activate`] for each of `T` streams, who may [wait](waits).
 #[inline(always)]
 pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(
     simd: S,
@@ -71,7 +76,7 @@ pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(
     h: &mut [f32],
     c: &mut [f32],
 ) {
-    if const { T == 1 && R <= 5 } {
+    if const { waits(R, T) } {
         activate::<S, R, true>(simd, z, h, c);
     } else {
         activate::<S, R, false>(simd, z, h, c);
@@ -252,8 +257,7 @@ fn units_16<'a, S: Simd, const FAST: bool>(simd: S, gates: [Quotient<S::Row>; 4]
     let (Some((h16, h)), Some((c16, c))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
         return Default::default();
     };
-    // (With debug assertions on every CPU, for the tests.)
-    if const { FAST && S::MANY_REGISTERS } && (cfg!(debug_assertions) || intel()) {
+    if const { FAST && S::MANY_REGISTERS } && as_on_intel() {
         let ([h_a, h_b], [c_a, c_b]): (&mut [_; 2], &mut [_; 2]) = (cast_mut(h16), cast_mut(c16));
         let [i, f, g, o] = gates;
         let ([i_a, i_b], [f_a, f_b], [g_a, g_b], [o_a, o_b]) = (i.split(), f.split(), g.split(), o.split());

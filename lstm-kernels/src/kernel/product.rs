@@ -55,7 +55,7 @@ use crate::kernel::sums::{self, BLOCK, Part, block, chains, column, join};
 use crate::layout::Line;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::F16Simd;
-use crate::simd::{Op, Simd, Vector, intel, prefetch_near};
+use crate::simd::{Op, Simd, Vector, as_on_intel, prefetch_near};
 
 /// Rows of f32, `stride` apart, of which the first `len` elements count.
 #[derive(Clone, Copy)]
@@ -132,11 +132,10 @@ const fn in_threes<S: Simd, E: Element>() -> bool {
     2 * 3 * tile_lines::<S>(3) <= S::ACCUMULATORS && E::IS_F32
 }
 
-/// Whether the next panel is asked for while one is in use: on Intel's CPUs, whose L1 cache has room for both. (With
-/// debug assertions on every CPU, for the tests.)
+/// Whether the next panel is asked for while one is in use: on Intel's CPUs, whose L1 cache has room for both.
 #[inline(always)]
 fn asks_ahead<S: Simd, E: Element>() -> bool {
-    in_threes::<S, E>() && (cfg!(debug_assertions) || intel())
+    in_threes::<S, E>() && as_on_intel()
 }
 
 /// Whether there are tiles of so many lines, rows and chains.
@@ -293,9 +292,9 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { panel, sums, stride, rows } = self;
-        let group = panel.stride == N && panel.lines == N;
         if const { in_threes::<S, E>() && T > 1 && C == 2 }
-            && group
+            && panel.stride == N
+            && panel.lines == N
             && let Some(soon) = panel.soon
         {
             return asking::<S, E, N, T>(simd, panel, soon, (sums, stride), rows);

@@ -25,7 +25,7 @@
 use core::hint::black_box;
 
 use super::early::{self, OneGroup};
-use super::gates::{activate, activate_four, activate_small, copy};
+use super::gates::{activate, activate_four, activate_small, copy, waits};
 use super::sums::{Part, block, one_tile, room, tile_lines, turns_round};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -148,8 +148,8 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             } else {
                 each_of_4!(t < T => {
                     let (h, c) = (&mut h[t * padded..][..padded], &mut c[t * padded..][..padded]);
-                    if const { T == 1 && N <= 5 && S::MANY_REGISTERS } && states > padded {
-                        activate::<S, N, false>(simd, &z[t], h, c); // No stream waits alone.
+                    if const { waits(N, T) && S::MANY_REGISTERS } && states > padded {
+                        activate::<S, N, false>(simd, &z[t], h, c); // Another stream's step comes next.
                     } else {
                         activate_small::<S, N, T>(simd, &z[t], h, c);
                     }
