@@ -5,15 +5,16 @@
 //! AVX-512 and 33 % with AVX2 on Zen 4, (1, 64) 32 and 29 %, (64, 64) in bf16 15 and 20 %. Streams of a large cell go
 //! over its weights together, up to 32, panel by panel as in a batch of [`Lstm`](crate::lstm::Lstm)
 //! ([`product`]): read anew for every four, weights come from the L2 cache or from beyond it each time. On Zen 4, 32
-//! streams with AVX-512 and AVX2, against four at a time: (128, 128) 9 and 5 % faster, (256, 256) 12 and 27 %, (512,
-//! 512) 19 and 29 %; three of (256, 256), which were alone before, 26 and 37 %. Cells of less than 256 KiB lose what
-//! the sums cost that go through memory: (1, 64) 7 %.
+//! streams with AVX-512 and AVX2, against four at a time: (128, 128) 10 and 8 % faster, (256, 256) 13 and 33 %, (512,
+//! 512) 19 and 29 %; in bf16 9 and 2 %, 9 and 12 %; three of (256, 256), which were alone before, 32 and 41 %. Cells of
+//! less than 256 KiB lose what the sums cost that go through memory: (64, 64) 2 % with AVX-512, though with AVX2 it is 5
+//! % faster, (1, 64) 7 %.
 
 use core::array::from_mut;
 
 use super::product::{self, Columns, Rows, Sums};
 use super::{Activate, Alone, Step, Weights};
-use crate::element::Element;
+use crate::element::{Element, adds_in_f16};
 use crate::layout::{Line, MAX_LINES, packed};
 use crate::simd::{Op, Simd};
 use crate::state::State;
@@ -26,9 +27,9 @@ pub(crate) struct StepBatch<'a, E: Element, const I: usize, const H: usize, cons
 }
 
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize> StepBatch<'_, E, I, H, HP, LAST> {
-    /// See [`large`].
-    const fn large<S: Simd>() -> bool {
-        large::<S, E>(HP / 4, packed(E::FORM, I) + packed(E::FORM, H))
+    /// See [`together_from`].
+    const fn together_from<S: Simd>() -> usize {
+        together_from::<S, E>(HP / 4, packed(E::FORM, I) + packed(E::FORM, H))
     }
 }
 
@@ -43,7 +44,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn run<S: Simd>(self, simd: S) {
         let (weights, mut states, mut xs) = (self.weights, self.states, self.xs);
         // (Four are a tile: there is nothing to share.)
-        if const { Self::large::<S>() } && !matches!(xs.len(), 1 | 4) {
+        if const { Self::together_from::<S>() < usize::MAX } && xs.len() >= Self::together_from::<S>() && xs.len() != 4
+        {
             // At most 32 KiB of h on the stack, and no more than are needed, for all is set to zero.
             return match const { HP.div_ceil(256) } {
                 1 if xs.len() > 8 => together::<S, E, I, H, HP, LAST, 32>(simd, weights, xs, states),
@@ -64,8 +66,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         if const { streams::<S, E>(HP / 4, I + H) == 4 } {
             tiles_of!(4);
         }
-        // Of a cell of several groups, two that are left. (None are left of a large one.)
-        if const { !S::PORTABLE && HP > LAST * 4 && !Self::large::<S>() } {
+        // Of a cell of several groups, two that are left.
+        if const { !S::PORTABLE && HP > LAST * 4 && Self::together_from::<S>() > 2 } {
             tiles_of!(2);
         }
         for (state, x) in states.iter_mut().zip(xs) {
@@ -97,11 +99,20 @@ pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -
     if one { 1 } else { 4 }
 }
 
-/// Whether a cell is so large that streams go over its weights [`together`]. (In half precision they would have to be
-/// widened in a pass of its own, which 32 streams pay back and 8 do not: (256, 256) 2 % faster and 24 % slower on Zen
-/// 4.)
-const fn large<S: Simd, E: Element>(lines: usize, columns: usize) -> bool {
-    E::IS_F32 && !S::PORTABLE && lines > MAX_LINES && lines <= 256 && size_of::<Line>() * lines * columns > 256 << 10
+/// How many streams at least go over a cell's weights [`together`], which small cells' never do. Of half types, and with
+/// few registers, two or three are faster as a tile ((128, 128) in bf16 7 to 10 % on Zen 4, (64, 64) with AVX2 two 15
+/// %).
+const fn together_from<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
+    let bytes = size_of::<Line>() * lines * columns;
+    if S::PORTABLE || adds_in_f16::<S, E>() || lines <= MAX_LINES || lines > 256 {
+        return usize::MAX;
+    }
+    match bytes >> 10 {
+        256.. if E::IS_F32 => 2,
+        256.. => 5,
+        128.. if !S::MANY_REGISTERS => 5,
+        _ => usize::MAX,
+    }
 }
 
 /// One step of each of many streams of a layer of several groups, `N` streams at a time.

@@ -385,10 +385,10 @@ fn load<S: Simd, const N: usize, const T: usize>(
 /// The way back.
 #[inline(always)]
 fn store<S: Simd, const N: usize, const T: usize>(simd: S, z: &[[S::Row; N]; T], sums: &mut Strided<'_>) {
-    for t in 0..T {
+    for (t, z) in z.iter().enumerate() {
         let sums = &mut sums.data[t * sums.stride..][..N];
-        for n in 0..N {
-            z[t][n].store(simd, &mut sums[n].0);
+        for (z, line) in z.iter().zip(sums) {
+            z.store(simd, &mut line.0);
         }
     }
 }
