@@ -68,8 +68,8 @@
 //! - With AVX2 the gates of 8 units at a time, for want of registers: (1, 32) 7 % faster, (1, 20) 9 % slower.
 //! - With AVX2 two lines of both chains in place of four of one, on Zen 4: (128, 128) 2 % faster, (1, 32), (10, 20),
 //!   (64, 64) and (256, 256) 5 to 9 % slower, (32, 32) 46 %. Three lines of both chains, on Emerald Rapids: (32, 32) 10
-//!   % faster, (10, 20), (1, 32) and (1, 36) 3 %, (1, 28) 2 % slower, other small cells the same; not measured on Zen,
-//!   where the L1 cache is smaller.
+//!   % faster, (10, 20), (1, 32) and (1, 36) 3 %, (1, 28) 2 % slower, other small cells the same; on Zen 4 (1, 20) and
+//!   (10, 20) 1 % faster, (1, 32), (1, 40), (32, 32) 2, 4 and 6 % slower.
 //! - Tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block: each the same time.
 //!
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an

@@ -56,8 +56,6 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
     // it).
     let out = if const { T == 1 } { black_box(&mut out) } else { &mut out };
     // Several tiles are functions of their own: inlined, they would take the compiler half a minute.
-    // (With AVX2, three lines with both chains at once in place of four with one after the other: on Emerald Rapids (10,
-    // 20) and (1, 32) 3 % and (32, 32) 10 % faster, on Zen 4 1 % faster and 2 and 6 % slower.)
     macro_rules! tile {
         ($n:literal, $first:expr) => {
             simd.outline(Tile::<S, E, I, H, R, $n, T> { first: $first, bias, w_ih, w_hh, x, h, out: &mut *out })
