@@ -152,6 +152,16 @@ impl<'a, E: Element, const I: usize, const H: usize, const LAST: usize> Weights<
         (self.bias.len() - LAST) / E::FORM.group
     }
 
+    /// The bias, x's columns and h's of a cell of one group, with lengths that the compiler knows. Those of its caller it
+    /// knows only in a program where no other function calls the kernel; then it writes loops of few rounds out (with
+    /// AVX2 on Zen 4 a step of (1, 16) 56 to 52 ns, of (32, 32) 259 to 250, beside a `run` in the same program).
+    #[inline(always)]
+    pub(crate) fn one_group(&self) -> (&'a [Line], &'a [E::Line], &'a [E::Line]) {
+        let [x, h] = const { [layout::packed(E::FORM, I) * LAST, layout::packed(E::FORM, H) * LAST] };
+        let (w_ih, w_hh) = self.columns.split_at(x);
+        (&self.bias[..LAST], w_ih, &w_hh[..h])
+    }
+
     /// A group's number of lines, the first of them, and its columns of x and of h.
     #[inline(always)]
     pub(crate) fn group(&self, n: usize) -> (usize, usize, &'a [E::Line], &'a [E::Line]) {

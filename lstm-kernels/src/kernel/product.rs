@@ -23,8 +23,8 @@
 //! **Half types** are widened in each tile, or once for many rows (`widens`), which takes a pass and its room in the L1
 //! cache: on Zen 4 it would make 4 streams of (128, 128) in bf16 45 % slower, with AVX2 43 %, 8 streams 25 and 23 %, 32
 //! 6 and 6 %; in f16 4 streams 29 and 30 %, 8 streams 14 %, 16 4 %, 32 1 % faster. For bf16 a shift or a mask is all
-//! there is to it, for which Zen 4 has other units than for multiply-adds. Intel has the same: by its tables one of
-//! four places of a tile would be taken by them. Not measured there.
+//! there is to it, for which Zen 4 has other units than for multiply-adds. On Intel they are the same, and would lose
+//! a fifth of their time to it: by its tables, not measured.
 //!
 //! **Tried and lost**, on Zen 5, where a batch of 32 of (256, 256) was at 87 % of the FMA peak: tiles of 3 rows, and
 //! singles for the rest (10 % slower with 8 streams, the same with 32), rows of sums a cache line apart from a multiple
@@ -99,7 +99,7 @@ pub(crate) fn add<S: Simd, E: Element>(
         let mut wide = [Line::ZERO; LINES * BLOCK];
         each_piece!((piece, sums) => {
             for n in 0.. {
-                let Some(panel) = piece.block(n) else { break };
+                let Some(panel) = piece.panel(n) else { break };
                 simd.enter(Widen(&panel, &mut wide));
                 panel.widened(&wide).add(simd, chains, &mut sums, count);
             }
@@ -239,7 +239,7 @@ impl<'a, E: Element> Piece<'a, E> {
 
     /// The `n`-th panel: at most [`BLOCK`] of the columns.
     #[inline(always)]
-    fn block(&self, n: usize) -> Option<Self> {
+    fn panel(&self, n: usize) -> Option<Self> {
         let each = BLOCK / E::FORM.share * self.stride;
         let (_, from) = self.columns.split_at_checked(n * each)?;
         let (columns, rest) = from.split_at(usize::min(each, from.len()));
@@ -318,7 +318,7 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
     fn run<S: Simd>(self, simd: S) {
         let Self { piece, sums, rows } = self;
         for n in 0.. {
-            let Some(panel) = piece.block(n) else { break };
+            let Some(panel) = piece.panel(n) else { break };
             for row in rows.clone().step_by(T) {
                 let inputs = panel.rows(row);
                 for line in (0..panel.lines).step_by(N) {
@@ -343,7 +343,7 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
     fn run_f16<S: F16Simd>(self, simd: S) {
         let Self { piece, sums, rows } = self;
         for n in 0.. {
-            let Some(panel) = piece.block(n) else { break };
+            let Some(panel) = piece.panel(n) else { break };
             for row in rows.clone().step_by(T) {
                 let (mut pairs, mut inputs) = ([[0; BLOCK]; T], [&[][..]; T]);
                 for ((pairs, row), inputs) in pairs.iter_mut().zip::<[&[f32]; T]>(panel.rows(row)).zip(&mut inputs) {

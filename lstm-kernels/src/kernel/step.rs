@@ -36,8 +36,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         if const { !Self::early::<S>() } {
             return self.0.run(simd);
         }
-        let Step { weights: Weights { bias, columns }, x: [x], states: [state] } = self.0;
-        let (w_ih, w_hh) = columns.split_at(const { packed(E::FORM, I) * LAST });
+        let Step { weights, x: [x], states: [state] } = self.0;
+        let (bias, w_ih, w_hh) = weights.one_group();
         let step = early::OneGroup { bias, w_ih, x, w_hh, hidden: H, lanes: state.lanes_mut() };
         match const { chains(I, LAST) } {
             1 => early::step::<S, E, LAST, 1>(simd, step),
@@ -81,8 +81,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         // One group: nothing reads h after its sums, so the new h may overwrite it at once.
         let backwards = const { turns_round::<S, E>(LAST, I + H, T) } && states[0].turn_round();
         let h = states.each_ref().map(State::h);
-        let (w_ih, w_hh) = weights.columns.split_at(const { packed(E::FORM, I) * LAST });
-        let z = sums::<S, E, I, H, LAST, T>(simd, weights.bias, w_ih, w_hh, x, h, backwards);
+        let (bias, w_ih, w_hh) = weights.one_group();
+        let z = sums::<S, E, I, H, LAST, T>(simd, bias, w_ih, w_hh, x, h, backwards);
         // What four streams fold is put together. (Through the same function, 32 streams of (1, 16), which fold
         // nothing, were 5 % faster here and 4 % slower in `Lstm`.)
         if const { T == 4 && !LAST.is_multiple_of(4) } {

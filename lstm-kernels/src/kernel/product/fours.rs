@@ -60,7 +60,7 @@ impl<E: Element> Op for Fours<'_, '_, E> {
     fn run<S: Simd>(self, simd: S) {
         let Self { piece, sums, count } = self;
         for n in 0.. {
-            let Some(panel) = piece.block(n) else { break };
+            let Some(panel) = piece.panel(n) else { break };
             let columns = panel.columns.as_chunks().0;
             let soon = panel.soon.chunks_exact(usize::max(columns.len() / 2, 1));
             let mut panel = Panel::<E> { panel, columns, soon };
