@@ -54,6 +54,7 @@ macro_rules! same_bits {
 
 same_bits!(two_and_four_together_of_bf16, 5, 100, bf16, 32..256);
 same_bits!(up_to_16_together, 70, 260, f32, 256..);
+same_bits!(from_five_on_together_of_bf16, 40, 196, bf16, 256..);
 
 // The same code for more sizes.
 #[cfg(all_cells)]
@@ -63,4 +64,5 @@ mod more {
     same_bits!(two_and_four_together, 31, 60, f32, 32..256);
     same_bits!(up_to_32_together, 3, 129, f32, 256..);
     same_bits!(up_to_8_together, 2, 513, f32, 256..);
+    same_bits!(from_five_on_together_of_f16, 20, 130, f16, 128..256);
 }
