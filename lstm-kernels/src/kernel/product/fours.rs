@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! AVX-512      tiles of 4 lines and 3 rows, both chains in registers; of 2 rows, where 3 would leave one over
-//! AVX2, NEON   1 line and 6 rows, one chain after the other; what is left: 1 and 4, 2 and 2, 4 and 1
+//! AVX2         1 line and 6 rows, one chain after the other; what is left: 1 and 4, 2 and 2, 4 and 1
+//! NEON         the same without the sixes, for four rows have 16 accumulators there
 //! ```
 //!
 //! All panels are one call, and what is the same for all tiles of a panel is looked up before the first one. The same
@@ -15,7 +16,7 @@
 //! With AVX2 8 accumulators, of tiles of 4 rows, just hide the latency of the multiply-adds; the 12 of six rows make 32
 //! streams of (64, 64) to (256, 256) 3 to 4 % faster and (512, 512) 6 % on Zen 4. (2 lines and 3 rows would ask for
 //! fewer loads, but the compiler then wants 17 registers: 60 % slower. So it does where the number of the line in the
-//! loop below is not a constant: 77 %.)
+//! loop below is not a constant: 77 %. With NEON it puts one sum of six rows in the stack.)
 //!
 //! **Asking ahead.** Each pair of columns asks for one line of the next panel, once in each tile. 32 streams of (512,
 //! 512), whose weights come from the L3 cache: on Emerald Rapids 12 to 22 % faster (15 runs in turn: lower quartiles,
@@ -69,7 +70,7 @@ impl<E: Element> Op for Fours<'_, '_, E> {
                 panel.tiles::<S, 4, 3, 2>(simd, sums, 0..threes);
                 panel.tiles::<S, 4, 2, 2>(simd, sums, threes..count);
             } else {
-                let sixes = count / 6 * 6;
+                let sixes = if cfg!(target_arch = "x86_64") { count / 6 * 6 } else { 0 };
                 let fours = sixes + (count - sixes) / 4 * 4;
                 let twos = fours + (count - fours) / 2 * 2;
                 panel.tiles::<S, 1, 6, 1>(simd, sums, 0..sixes);
