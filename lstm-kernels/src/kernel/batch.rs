@@ -141,7 +141,7 @@ fn together<S, E, const I: usize, const H: usize, const HP: usize, const LAST: u
             let (lines, first, w_ih, w_hh) = group(n);
             let next = if n < last { group(n + 1).2 } else { &[] };
             for (data, soon, inputs, start) in [(w_ih, w_hh, x, Some(&bias[first..][..lines])), (w_hh, next, h, None)] {
-                let mut sums = Sums { data: z.as_flattened_mut(), stride: MAX_LINES, first: 0 };
+                let mut sums = Sums { data: z.as_flattened_mut(), stride: MAX_LINES };
                 product::add::<S, E>(simd, Columns { data, lines, soon }, inputs, start, &mut sums, xs.len());
             }
             for (z, state) in z.iter().zip(&mut *states) {

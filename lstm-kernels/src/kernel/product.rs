@@ -62,11 +62,18 @@ pub(crate) struct Columns<'a, E: Element> {
     pub(crate) soon: &'a [E::Line],
 }
 
-/// Rows of lines, `stride` apart; what is wanted starts at line `first` of each.
+/// Rows of lines, `stride` apart.
 pub(crate) struct Sums<'a> {
     pub(crate) data: &'a mut [Line],
     pub(crate) stride: usize,
-    pub(crate) first: usize,
+}
+
+impl Sums<'_> {
+    /// Those from a row and a line on.
+    #[inline(always)]
+    fn from(&mut self, row: usize, line: usize) -> Sums<'_> {
+        Sums { data: &mut self.data[row * self.stride + line..], stride: self.stride }
+    }
 }
 
 /// Adds `columns` times the inputs to the first `count` rows of `sums`; or to `start`, the same lines for each row,
@@ -90,7 +97,7 @@ pub(crate) fn add<S: Simd, E: Element>(
             for first in (0..stride).step_by(most) {
                 let (lines, start) = (usize::min(most, stride - first), start.map(|start| &start[first..]));
                 let $piece = Piece::<E> { columns, stride, first, lines, soon, inputs, column: 0, start };
-                let mut $sums = Strided { data: &mut sums.data[sums.first + first..], stride: sums.stride };
+                let mut $sums = sums.from(0, first);
                 $work
             }
         };
@@ -160,24 +167,10 @@ struct Piece<'a, E: Element> {
     start: Option<&'a [Line]>,
 }
 
-/// The sums of a piece's lines: those of each row are `stride` from the ones before.
-struct Strided<'a> {
-    data: &'a mut [Line],
-    stride: usize,
-}
-
-impl Strided<'_> {
-    /// Those from a row and a line on.
-    #[inline(always)]
-    fn from(&mut self, row: usize, line: usize) -> Strided<'_> {
-        Strided { data: &mut self.data[row * self.stride + line..], stride: self.stride }
-    }
-}
-
 impl<'a, E: Element> Piece<'a, E> {
     /// Adds the products to the first `count` rows of sums.
     #[inline(always)]
-    fn add<S: Simd>(&self, simd: S, chains: usize, sums: &mut Strided<'_>, count: usize) {
+    fn add<S: Simd>(&self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
         if const { fours::exists::<S, E>() } && [self.lines, self.stride, chains] == [LINES, LINES, 2] && count > 1 {
             simd.enter(Fours { piece: self, sums, count });
         } else if const { E::IS_F32 } {
@@ -189,13 +182,13 @@ impl<'a, E: Element> Piece<'a, E> {
 
     /// [`add_others`](Self::add_others) as a function of its own, which the layers of all elements share.
     #[inline(never)]
-    fn add_others_apart<S: Simd>(&self, simd: S, chains: usize, sums: &mut Strided<'_>, count: usize) {
+    fn add_others_apart<S: Simd>(&self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
         self.add_others(simd, chains, sums, count);
     }
 
     /// [`add`](Self::add) for all that is not in `fours`: in threes if possible, else in fours; what is left in twos.
     #[inline(always)]
-    fn add_others<S: Simd>(&self, simd: S, chains: usize, sums: &mut Strided<'_>, count: usize) {
+    fn add_others<S: Simd>(&self, simd: S, chains: usize, sums: &mut Sums<'_>, count: usize) {
         let even = chains == 2 && self.lines.is_multiple_of(const { tile_lines::<S>(2) });
         let in_threes = const { in_threes::<S, E>() } && even;
         let threes = if in_threes { threes(count) } else { 0 };
@@ -209,7 +202,7 @@ impl<'a, E: Element> Piece<'a, E> {
 
     /// [`add`](Self::add) for some rows, `T` at a time.
     #[inline(always)]
-    fn tiles<S: Simd, const T: usize>(&self, simd: S, chains: usize, sums: &mut Strided<'_>, rows: Range<usize>) {
+    fn tiles<S: Simd, const T: usize>(&self, simd: S, chains: usize, sums: &mut Sums<'_>, rows: Range<usize>) {
         if rows.is_empty() {
             return;
         }
@@ -305,7 +298,7 @@ impl<E: Element> Op for Widen<'_, '_, E> {
 /// The tiles of a piece, `N` lines and `T` rows each, summed in `C` chains.
 struct Tiles<'a, 'b, E: Element, const N: usize, const T: usize, const C: usize> {
     piece: &'a Piece<'a, E>,
-    sums: &'a mut Strided<'b>,
+    sums: &'a mut Sums<'b>,
     rows: Range<usize>,
 }
 
@@ -366,11 +359,7 @@ impl<E: Element, const N: usize, const T: usize, const C: usize> Op for Tiles<'_
 
 /// `N` lines of `T` rows of sums, or of `start` for each row.
 #[inline(always)]
-fn load<S: Simd, const N: usize, const T: usize>(
-    simd: S,
-    start: Option<&[Line]>,
-    sums: &Strided<'_>,
-) -> [[S::Row; N]; T] {
+fn load<S: Simd, const N: usize, const T: usize>(simd: S, start: Option<&[Line]>, sums: &Sums<'_>) -> [[S::Row; N]; T] {
     let (sums, stride) = start.map_or((&*sums.data, sums.stride), |start| (start, 0));
     let mut z = [[S::Row::splat(simd, 0.0); N]; T];
     for t in 0..T {
@@ -384,7 +373,7 @@ fn load<S: Simd, const N: usize, const T: usize>(
 
 /// The way back.
 #[inline(always)]
-fn store<S: Simd, const N: usize, const T: usize>(simd: S, z: &[[S::Row; N]; T], sums: &mut Strided<'_>) {
+fn store<S: Simd, const N: usize, const T: usize>(simd: S, z: &[[S::Row; N]; T], sums: &mut Sums<'_>) {
     for (t, z) in z.iter().enumerate() {
         let sums = &mut sums.data[t * sums.stride..][..N];
         for (z, line) in z.iter().zip(sums) {

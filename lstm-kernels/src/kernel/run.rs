@@ -170,7 +170,7 @@ where
             for n in 0..=last {
                 let (some, first, data, _) = weights.group(n);
                 let soon = if n < last { weights.group(n + 1).2 } else { &[] };
-                let mut sums = Sums { data: &mut *z, stride: lines, first };
+                let mut sums = Sums { data: &mut z[first..], stride: lines };
                 let columns = Columns { data, lines: some, soon };
                 product::add::<S, E>(simd, columns, x, Some(&bias[first..]), &mut sums, seq.len());
             }

@@ -358,7 +358,7 @@ impl<E: Element> LayerPass<'_, E> {
             };
             for n in 0..if all { 1 } else { len } {
                 let x = Rows { data: &self.pass.x[(first + n) * batch * input..], stride: input, len: input };
-                let mut z = Sums { data: self.pass.z, stride, first: first_line + n * batch * stride };
+                let mut z = Sums { data: &mut self.pass.z[first_line + n * batch * stride..], stride };
                 let count = if all { len * batch } else { self.pass.active[first + n] };
                 let columns = Columns { data: w_ih, lines: group_lines, soon };
                 product::add::<S, E>(simd, columns, x, Some(&layer.bias[line..]), &mut z, count);
@@ -387,7 +387,7 @@ impl<E: Element> LayerPass<'_, E> {
                 let (group_lines, line, _, w_hh) = layer.group(layer.nth_group(n, backwards));
                 let next = if n + 1 < layer.groups { layer.group(layer.nth_group(n + 1, backwards)).3 } else { &[] };
                 let h = Rows { data: self.pass.h, stride: h_stride, len: output };
-                let mut z = Sums { data: &mut self.pass.z[z..], stride: lines, first: line };
+                let mut z = Sums { data: &mut self.pass.z[z + line..], stride: lines };
                 let columns = Columns { data: w_hh, lines: group_lines, soon: next };
                 product::add::<S, E>(simd, columns, h, None, &mut z, active);
             }

@@ -34,7 +34,7 @@ use core::hint::black_box;
 use core::ops::Range;
 use core::slice::ChunksExact;
 
-use super::{Piece, Strided, load, store, threes};
+use super::{Piece, Sums, load, store, threes};
 use crate::element::Element;
 use crate::kernel::sums::{BLOCK, column, join};
 use crate::simd::{Op, Simd, Vector, prefetch_near};
@@ -50,7 +50,7 @@ pub(super) const fn exists<S: Simd, E: Element>() -> bool {
 /// A piece that is whole columns.
 pub(super) struct Fours<'a, 'b, E: Element> {
     pub(super) piece: &'a Piece<'a, E>,
-    pub(super) sums: &'a mut Strided<'b>,
+    pub(super) sums: &'a mut Sums<'b>,
     pub(super) count: usize,
 }
 
@@ -96,7 +96,7 @@ impl<E: Element> Panel<'_, E> {
     fn tiles<S: Simd, const N: usize, const T: usize, const G: usize>(
         &mut self,
         simd: S,
-        sums: &mut Strided<'_>,
+        sums: &mut Sums<'_>,
         rows: Range<usize>,
     ) {
         if rows.is_empty() {
@@ -126,7 +126,7 @@ impl<E: Element> Panel<'_, E> {
             each_of_4!(n < LINES / N => {
                 let line = n * N;
                 let start = start.map(|start| &start[line..]);
-                let mut sums = Strided { data: &mut lines[line..], stride: sums.stride };
+                let mut sums = Sums { data: &mut lines[line..], stride: sums.stride };
                 let begin = if adds { zero } else { load(simd, start, &sums) };
                 let mut z = if const { G == 2 } {
                     let [even, odd] = tile.chains::<S, N, 2>(simd, line, 0, [begin, zero]);

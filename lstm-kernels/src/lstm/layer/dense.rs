@@ -47,7 +47,7 @@ impl<E: Element> Dense<E> {
     ) {
         let lines = self.lines();
         sums[..count * lines].fill(Line::ZERO);
-        let mut rows = Sums { data: sums, stride: lines, first: 0 };
+        let mut rows = Sums { data: sums, stride: lines };
         let columns = Columns { data: &self.columns, lines, soon: &[] };
         product::add::<S, E>(simd, columns, v, None, &mut rows, count);
         for (y, sums) in y.chunks_exact_mut(stride).zip(rows.data.chunks_exact(lines)).take(count) {
