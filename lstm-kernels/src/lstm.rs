@@ -85,6 +85,8 @@ pub struct Lstm {
     token: Token,
     /// Layer by layer, the forward direction first.
     layers: Vec<PackedLayer>,
+    /// Whether all of them can take a time step of one stream by [`PackedLayer::step`].
+    small: bool,
     /// The most threads that a call may use.
     threads: usize,
 }
@@ -112,7 +114,8 @@ impl Lstm {
         config.check()?;
         let token = Token::new(isa)?;
         let layers = config.each_cell(weights, |weights, sizes| PackedLayer::new(weights, sizes, config, token))?;
-        Ok(Self { config, token, layers, threads: 1 })
+        let small = layers.iter().all(PackedLayer::is_small);
+        Ok(Self { config, token, layers, small, threads: 1 })
     }
 
     /// Sets whether input and output are \[batch, steps, size\] instead of \[steps, batch, size\]: the one option that
@@ -212,11 +215,6 @@ impl Lstm {
         let mut workspace = Workspace::new();
         workspace.prepare(self, steps.max(1), batch.max(1));
         workspace
-    }
-
-    /// Whether all layers can take a time step of one stream by [`PackedLayer::step`].
-    fn is_small(&self) -> bool {
-        self.layers.iter().all(PackedLayer::is_small)
     }
 
     fn check_states(&self, h: (&'static str, usize), c: (&'static str, usize), batch: usize) -> Result<(), Error> {

@@ -68,7 +68,7 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
     pub(crate) hidden: usize,
-    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before.
+    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before. Or nothing.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_row: usize,
     pub(crate) out_stride: usize,
@@ -84,6 +84,10 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if const { T > streams::<S>(N) } {
+            debug_assert!(false, "no function for {T} streams together");
+            return;
+        }
         let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, .. } = self.0;
         let Recurrence { steps, reverse, mut backwards, .. } = self.0;
         let (padded, states) = (layout::padded(hidden), h.len());
@@ -115,8 +119,10 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             ($h:expr, $n:expr) => {
                 let time = if reverse { steps - 1 - $n } else { $n };
                 each_of_4!(t < T => {
-                    let out = &mut out[time * out_stride + t * out_row..][..hidden];
-                    copy(simd, &$h[t * padded..][..hidden], out);
+                    let row = time * out_stride + t * out_row;
+                    if let Some(out) = out.get_mut(row..row + hidden) {
+                        copy(simd, &$h[t * padded..][..hidden], out);
+                    }
                 });
             };
         }
@@ -160,6 +166,39 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             let state = state!();
             put_out!(h[state..], n);
         }
+    }
+}
+
+/// One step of one stream.
+pub(crate) struct OneStep<'a> {
+    pub(crate) x: &'a [f32],
+    /// \[padded(hidden)\] each.
+    pub(crate) h: &'a mut [f32],
+    pub(crate) c: &'a mut [f32],
+    /// \[hidden\], or nothing.
+    pub(crate) out: &'a mut [f32],
+    /// As that of [`Recurrence`].
+    pub(crate) backwards: bool,
+}
+
+/// As a step of [`Steps`], without what many take: `tensors` are x's columns, h's and the bias.
+#[inline(always)]
+pub(crate) fn one_step<S: Simd, const N: usize, const X: usize, const C: usize>(
+    simd: S,
+    [w_ih, w_hh, bias]: [&[Line]; 3],
+    hidden: usize,
+    step: &mut OneStep<'_>,
+) {
+    let OneStep { x, h, c, out, backwards } = step;
+    if const { early::serves::<S, f32>(N, X) } {
+        early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
+    } else {
+        let parts = Parts { start: bias, w_ih, x: [x], w_hh, h: [&h[..hidden]] };
+        let z = sums::<S, 1, N, X, C>(simd, parts, *backwards);
+        activate_small::<S, N, 1>(simd, &z[0], h, c);
+    }
+    if !out.is_empty() {
+        copy(simd, &h[..hidden], &mut out[..hidden]);
     }
 }
 

@@ -35,6 +35,12 @@ impl<'a> Input<'a> {
     pub const fn lengths(self, lengths: &'a [usize]) -> Self {
         Self { lengths: Some(lengths), ..self }
     }
+
+    /// Whether it is one time step of one sequence, and nothing is wrong with it.
+    #[inline]
+    pub(super) fn is_one_step(&self, size: usize) -> bool {
+        self.data.len() == size && self.lengths.is_none() && (*self.shape == [1, 1, size] || *self.shape == [1, size])
+    }
 }
 
 /// What [`Lstm::forward`](super::Lstm::forward) returns, each tensor in PyTorch's shape.

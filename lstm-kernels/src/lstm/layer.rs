@@ -24,6 +24,7 @@ use half::{bf16, f16};
 
 use self::dense::Dense;
 use self::overlap::Overlap;
+use self::small::OneStream;
 use super::{Dtype, LstmConfig};
 use crate::element::{Element, adds_in_f16};
 use crate::error::WeightsError;
@@ -72,6 +73,7 @@ pub(crate) struct Packed<E: Element> {
     projection: Option<Dense<E>>,
     /// See [`small`].
     small: bool,
+    one_stream: Option<OneStream>,
 }
 
 mod dense;
@@ -122,7 +124,7 @@ impl PackedLayer {
         token: Token,
     ) -> Result<Self, WeightsError> {
         Ok(match dtype {
-            Dtype::F32 => Self::F32(Packed::new(weights, sizes, bias, token)?),
+            Dtype::F32 => Self::F32(Packed::new(weights, sizes, bias, token)?.ready_for_one_stream(token)),
             Dtype::F16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::F16),
             Dtype::Bf16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::Bf16),
         })
@@ -166,7 +168,7 @@ impl<E: Element> Packed<E> {
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let small = groups == 1 && projection.is_none() && !matches!(token, Token::Scalar(_));
-        let packed = Self { sizes, bias, columns, overlap: None, x_lines, groups, projection, small };
+        let packed = Self { sizes, bias, columns, overlap: None, x_lines, groups, projection, small, one_stream: None };
         Ok(packed.ready_to_overlap(token))
     }
 

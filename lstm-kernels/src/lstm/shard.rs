@@ -186,31 +186,32 @@ impl Shard {
             let (before, here) = self.h.split_at_mut(n * padded);
             let x = if n == 0 { x } else { &before[(n - 1) * padded..][..hidden] };
             let states = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
-            layer.step(lstm.token, self.backwards, x, states, output);
+            layer.step(self.backwards, x, states, output);
         }
         self.backwards ^= true;
     }
 
-    /// One time step of one stream through a single, small layer: on the given states where they are, or on copies with
-    /// padding.
-    pub(super) fn step_small(&mut self, lstm: &Lstm, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
+    /// One time step of one stream through a single, small layer, on copies of the states with padding.
+    pub(super) fn step_small(&mut self, lstm: &Lstm, backwards: bool, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
         let (layer, hidden) = (&lstm.layers[0], lstm.config.hidden_size);
-        let (padded, backwards) = (layout::padded(hidden), self.backwards);
-        self.backwards ^= true;
-        if hidden == padded {
-            grow(&mut self.y, hidden, 0.0);
-            return layer.step(lstm.token, backwards, x, (h, c), &mut self.y);
-        }
+        let padded = layout::padded(hidden);
         for (copy, state) in [(&mut self.h, &*h), (&mut self.c, &*c)] {
             grow(copy, padded, 0.0);
             copy[..hidden].copy_from_slice(state);
         }
-        layer.step(lstm.token, backwards, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
+        layer.step(backwards, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
         c.copy_from_slice(&self.c[..hidden]);
     }
 
     /// One time step of a single layer on the states where they are: they need no padding.
-    pub(super) fn step(&mut self, lstm: &Lstm, batch: usize, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
+    pub(super) fn step(
+        &mut self,
+        lstm: &Lstm,
+        batch: usize,
+        backwards: bool,
+        x: &[f32],
+        (h, c): (&mut [f32], &mut [f32]),
+    ) {
         let hidden = lstm.config.hidden_size;
         grow(&mut self.y, batch * hidden, 0.0);
         let room = room(lstm, 1, batch);
@@ -220,7 +221,7 @@ impl Shard {
             batch,
             active: &[batch],
             reverse: false,
-            backwards: self.backwards,
+            backwards,
             x,
             h,
             c,
@@ -231,7 +232,6 @@ impl Shard {
             out_first: 0,
         };
         lstm.layers[0].run(lstm.token, pass);
-        self.backwards ^= true;
     }
 
     /// [`layers`](Self::layers), both directions of a layer at the same time. Each writes rows of its own, which are

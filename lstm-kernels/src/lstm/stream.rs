@@ -124,6 +124,12 @@ impl Lstm {
     /// other options. The stream has not changed then.
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
         self.config.check_stream(&stream.config)?;
+        // What a step of small layers takes as long as.
+        let one = self.small && stream.batch == 1 && input.is_one_step(self.config.input_size);
+        if one && output.len() == self.config.hidden_size {
+            stream.workspace.advance_small(self, input.data, output);
+            return Ok(());
+        }
         let extent = Extent::new(&self.config, &input, 0)?;
         if input.lengths.is_some() {
             return Err(Error::UnexpectedLengths);
@@ -133,10 +139,6 @@ impl Lstm {
         }
         check_elements("output", output.len(), extent.dimensions(self.config.output_size()))?;
         if extent.steps == 0 {
-            return Ok(());
-        }
-        if extent.steps == 1 && extent.batch == 1 && self.is_small() {
-            stream.workspace.advance_small(self, input.data, output);
             return Ok(());
         }
         stream.workspace.reserve(self, extent.steps);

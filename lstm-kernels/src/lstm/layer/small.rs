@@ -22,7 +22,7 @@ use super::{LayerPass, Packed, PackedLayer, Pass, Place};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::run::{AHEAD, pays};
-use crate::kernel::small::{self, MOST_IN_TURN, Recurrence};
+use crate::kernel::small::{self, MOST_IN_TURN, OneStep, Recurrence};
 use crate::kernel::sums::{BLOCK, chains};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Scalar, Simd, Vector};
@@ -31,33 +31,70 @@ use crate::weights::Sizes;
 /// Bytes that the smallest L1 caches hold.
 const NEAR: usize = 32 << 10;
 
-impl PackedLayer {
-    /// Whether [`step`](Self::step) can be used.
-    pub(crate) fn is_small(&self) -> bool {
-        matches!(self, Self::F32(layer) if layer.small && layer.sizes.input <= BLOCK)
-    }
+/// The steps of one stream, or of some in turn: the function for a layer's sizes, chosen as it is packed.
+#[derive(Clone, Copy)]
+pub(super) struct OneStream {
+    token: Token,
+    steps: fn(Token, Recurrence<'_>),
+    step: fn(Token, &Packed<f32>, &mut OneStep<'_>),
+}
 
-    /// One time step of one stream through a small layer: x \[input\], `out` \[hidden\], and the states with padding;
-    /// `backwards` as [`Pass::backwards`].
-    #[inline]
-    pub(crate) fn step(
-        &self,
-        token: Token,
-        backwards: bool,
-        x: &[f32],
-        (h, c): (&mut [f32], &mut [f32]),
-        out: &mut [f32],
-    ) {
-        if let Self::F32(layer) = self {
-            step(token, OneStep { layer, x, h, c, out, backwards });
+impl OneStream {
+    /// For so many lines, and chains of x's columns and of h's.
+    fn new(token: Token, lines: usize, x: usize, h: usize) -> Option<Self> {
+        macro_rules! choose {
+            ($($lines:literal $x:literal $h:literal,)*) => { match (lines, x, h) {
+                $( ($lines, $x, $h) => Some(Self { token, steps: steps::<$lines, $x, $h>, step: step::<$lines, $x, $h> }), )*
+                _ => None,
+            } };
         }
+        choose!(1 1 1, 1 4 1, 1 1 4, 1 4 4, 2 1 4, 2 4 4, 3 1 4, 3 4 4, 4 1 2, 4 2 2, 5 1 2, 5 2 2, 6 1 2, 6 2 2,
+            7 1 2, 7 2 2, 8 1 2, 8 2 2, 9 1 2, 9 2 2, 10 1 2, 10 2 2, 11 1 2, 11 2 2, 12 1 2, 12 2 2,)
     }
 }
 
-/// (A method of `PackedLayer` would be built where that is, and with it all its kernels once more.)
-#[inline(never)]
-fn step(token: Token, step: OneStep<'_>) {
-    token.run(step);
+/// See [`OneStream`].
+fn steps<const N: usize, const X: usize, const C: usize>(token: Token, steps: Recurrence<'_>) {
+    token.run(small::Steps::<1, N, X, C>(steps));
+}
+
+fn step<const N: usize, const X: usize, const C: usize>(token: Token, layer: &Packed<f32>, step: &mut OneStep<'_>) {
+    token.run(Step::<N, X, C> { layer, step });
+}
+
+struct Step<'a, 'b, const N: usize, const X: usize, const C: usize> {
+    layer: &'a Packed<f32>,
+    step: &'a mut OneStep<'b>,
+}
+
+impl<const N: usize, const X: usize, const C: usize> Op for Step<'_, '_, N, X, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if const { S::PORTABLE } {
+            return;
+        }
+        let Self { layer, step } = self;
+        let (w_ih, w_hh) = layer.tensors();
+        small::one_step::<S, N, X, C>(simd, [w_ih, w_hh, &layer.bias], layer.sizes.hidden, step);
+    }
+}
+
+impl PackedLayer {
+    /// Whether [`step`](Self::step) can be used.
+    pub(crate) const fn is_small(&self) -> bool {
+        matches!(self, Self::F32(Packed { one_stream: Some(_), .. }))
+    }
+
+    /// One time step of one stream through a small layer: x \[input\], the states with padding, and `out` \[hidden\] or
+    /// nothing; `backwards` as [`Pass::backwards`].
+    #[inline]
+    pub(crate) fn step(&self, backwards: bool, x: &[f32], (h, c): (&mut [f32], &mut [f32]), out: &mut [f32]) {
+        if let Self::F32(layer @ Packed { one_stream: Some(one), .. }) = self {
+            (one.step)(one.token, layer, &mut OneStep { x, h, c, out, backwards });
+        }
+    }
 }
 
 /// A pass through a small layer.
@@ -68,33 +105,6 @@ pub(super) fn run(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
 
 /// See [`run`].
 struct Small<'a>(LayerPass<'a, f32>);
-
-/// See [`PackedLayer::step`].
-struct OneStep<'a> {
-    layer: &'a Packed<f32>,
-    x: &'a [f32],
-    h: &'a mut [f32],
-    c: &'a mut [f32],
-    out: &'a mut [f32],
-    backwards: bool,
-}
-
-impl Op for OneStep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { layer, x, h, c, out, backwards } = self;
-        let Packed { sizes: Sizes { input, hidden, .. }, ref bias, .. } = *layer;
-        let (w_ih, w_hh) = layer.tensors();
-        let (x_stride, out_row, out_stride, steps, reverse) = (input, hidden, hidden, 1, false);
-        #[rustfmt::skip]
-        let step = Recurrence {
-            w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, steps, reverse, backwards,
-        };
-        layer.enter(simd, 1, step);
-    }
-}
 
 impl Op for Small<'_> {
     type Output = ();
@@ -243,7 +253,7 @@ impl<E: Element> Packed<E> {
     pub(super) fn widened_if_small(self, token: Token, layer: impl FnOnce(Self) -> PackedLayer) -> PackedLayer {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let near = self.sizes.columns() * size_of_val(&self.bias[..]) <= NEAR;
-        if self.small && near && !in_f16 { PackedLayer::F32(self.widened()) } else { layer(self) }
+        if self.small && near && !in_f16 { PackedLayer::F32(self.widened().ready_for_one_stream(token)) } else { layer(self) }
     }
 
     fn widened(self) -> Packed<f32> {
@@ -261,7 +271,7 @@ impl<E: Element> Packed<E> {
         }
         let Self { sizes, bias, groups, small, .. } = self;
         let x_lines = sizes.input * lines;
-        Packed { sizes, bias, columns, overlap: None, x_lines, groups, projection: None, small }
+        Packed { sizes, bias, columns, overlap: None, x_lines, groups, projection: None, small, one_stream: None }
     }
 }
 
@@ -274,27 +284,30 @@ impl Packed<f32> {
         self.small && (batch == 1 || all <= NEAR && input <= BLOCK)
     }
 
+    /// Ready for what is small: if it is, and x is one block of columns.
+    pub(super) fn ready_for_one_stream(mut self, token: Token) -> Self {
+        let (Sizes { input, hidden, .. }, lines) = (self.sizes, self.bias.len());
+        if self.small && input <= BLOCK {
+            self.one_stream = OneStream::new(token, lines, chains(input, lines), chains(hidden, lines));
+        }
+        self
+    }
+
     /// Some steps of streams through a small layer, one or four of them `together`.
     #[inline(always)]
     fn enter<S: Simd>(&self, simd: S, together: usize, steps: Recurrence<'_>) {
+        if let (1, Some(one)) = (together, self.one_stream) {
+            return (one.steps)(one.token, steps);
+        }
         let lines = self.bias.len();
         macro_rules! enter {
-            ($($count:literal: $lines:literal $x:literal $h:literal,)*) => {
-                match (together, lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
-                    $( ($count, $lines, $x, $h) => {
-                        if const { $count <= small::streams::<S>($lines) } {
-                            simd.enter(small::Steps::<$count, $lines, $x, $h>(steps));
-                        } else {
-                            debug_assert!(false, "no function for {} streams together", $count);
-                        }
-                    } )*
+            ($($lines:literal $x:literal $h:literal,)*) => {
+                match (lines, chains(self.sizes.input, lines), chains(self.sizes.hidden, lines)) {
+                    $( ($lines, $x, $h) => simd.enter(small::Steps::<4, $lines, $x, $h>(steps)), )*
                     _ => debug_assert!(false, "no function for a small layer of these sizes"),
                 }
             };
         }
-        enter!(1: 1 1 1, 1: 1 4 1, 1: 1 1 4, 1: 1 4 4, 1: 2 1 4, 1: 2 4 4, 1: 3 1 4, 1: 3 4 4, 1: 4 1 2, 1: 4 2 2,
-            1: 5 1 2, 1: 5 2 2, 1: 6 1 2, 1: 6 2 2, 1: 7 1 2, 1: 7 2 2, 1: 8 1 2, 1: 8 2 2, 1: 9 1 2, 1: 9 2 2,
-            1: 10 1 2, 1: 10 2 2, 1: 11 1 2, 1: 11 2 2, 1: 12 1 2, 1: 12 2 2, 4: 1 1 1, 4: 1 4 1, 4: 1 1 4, 4: 1 4 4,
-            4: 2 1 4, 4: 2 4 4, 4: 3 1 4, 4: 3 4 4, 4: 4 1 2, 4: 4 2 2, 4: 5 1 2, 4: 5 2 2,);
+        enter!(1 1 1, 1 4 1, 1 1 4, 1 4 4, 2 1 4, 2 4 4, 3 1 4, 3 4 4, 4 1 2, 4 2 2, 5 1 2, 5 2 2,);
     }
 }
