@@ -140,7 +140,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
-            let z = sums::<S, T, N, X, C>(simd, Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
+            let z = sums::<S, T, N, X, C>(simd, &Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
             backwards = !backwards;
             if n >= behind {
                 put_out!(h, n - behind);
@@ -194,7 +194,7 @@ pub(crate) fn one_step<S: Simd, const N: usize, const X: usize, const C: usize>(
         early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
     } else {
         let parts = Parts { start: bias, w_ih, x: [x], w_hh, h: [&h[..hidden]] };
-        let z = sums::<S, 1, N, X, C>(simd, parts, *backwards);
+        let z = sums::<S, 1, N, X, C>(simd, &parts, *backwards);
         activate_small::<S, N, 1>(simd, &z[0], h, c);
     }
     if !out.is_empty() {
@@ -203,7 +203,6 @@ pub(crate) fn one_step<S: Simd, const N: usize, const X: usize, const C: usize>(
 }
 
 /// What z is the sum of.
-#[derive(Clone, Copy)]
 struct Parts<'a, const T: usize> {
     start: &'a [Line],
     w_ih: &'a [Line],
@@ -216,7 +215,7 @@ struct Parts<'a, const T: usize> {
 #[inline(always)]
 fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>(
     simd: S,
-    parts: Parts<'_, T>,
+    parts: &Parts<'_, T>,
     backwards: bool,
 ) -> [[S::Row; N]; T] {
     let mut out = room::<S, N, T>(simd, parts.start);
@@ -243,7 +242,7 @@ fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>
 /// `M` of the `N` lines, from line `first` on.
 struct Tile<'a, S: Simd, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> {
     first: usize,
-    parts: Parts<'a, T>,
+    parts: &'a Parts<'a, T>,
     out: &'a mut [[S::Row; N]; T],
 }
 
@@ -252,7 +251,7 @@ impl<S: Simd, const T: usize, const N: usize, const M: usize, const X: usize, co
 {
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { first, parts: Parts { start, w_ih, x, w_hh, h }, out } = self;
+        let Self { first, parts: &Parts { start, w_ih, x, w_hh, h }, out } = self;
         let start = &start[first..][..M];
         let mut z = [[S::Row::splat(simd, 0.0); M]; T];
         each_of_4!(t < T => { each!(n < M => { z[t][n] = S::Row::load(simd, &start[n].0); }); });

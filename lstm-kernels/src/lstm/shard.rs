@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::Lstm;
 use super::input::Extent;
-use super::layer::{Pass, Room};
+use super::layer::{PackedLayer, Pass, Room};
 use super::threads::join;
 use crate::layout::{self, Line};
 
@@ -180,15 +180,25 @@ impl Shard {
     }
 
     /// One time step of one stream through layers that are all small, on the states that are here.
-    pub(super) fn advance_small(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) {
-        let (hidden, padded) = (lstm.config.hidden_size, layout::padded(lstm.config.hidden_size));
-        for (n, layer) in lstm.layers.iter().enumerate() {
+    #[inline]
+    pub(super) fn advance_small(
+        &mut self,
+        layers: &[PackedLayer],
+        hidden: usize,
+        backwards: bool,
+        x: &[f32],
+        output: &mut [f32],
+    ) {
+        if let [layer] = layers {
+            return layer.step(backwards, x, (&mut self.h, &mut self.c), output);
+        }
+        let padded = layout::padded(hidden);
+        for (n, layer) in layers.iter().enumerate() {
             let (before, here) = self.h.split_at_mut(n * padded);
             let x = if n == 0 { x } else { &before[(n - 1) * padded..][..hidden] };
             let states = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
-            layer.step(self.backwards, x, states, output);
+            layer.step(backwards, x, states, if n + 1 == layers.len() { &mut *output } else { &mut [] });
         }
-        self.backwards ^= true;
     }
 
     /// One time step of one stream through a single, small layer, on copies of the states with padding.

@@ -122,14 +122,20 @@ impl Lstm {
     /// # Errors
     /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM with
     /// other options. The stream has not changed then.
+    #[inline]
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
-        self.config.check_stream(&stream.config)?;
-        // What a step of small layers takes as long as.
-        let one = self.small && stream.batch == 1 && input.is_one_step(self.config.input_size);
-        if one && output.len() == self.config.hidden_size {
+        let one = stream.batch == 1 && input.is_one_step(self.config.input_size);
+        if one && self.small && output.len() == self.config.hidden_size && stream.config == self.config {
             stream.workspace.advance_small(self, input.data, output);
             return Ok(());
         }
+        self.advance_any(stream, input, output)
+    }
+
+    /// [`advance`](Self::advance) of more than a time step of one sequence through small layers.
+    #[inline(never)]
+    fn advance_any(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
+        self.config.check_stream(&stream.config)?;
         let extent = Extent::new(&self.config, &input, 0)?;
         if input.lengths.is_some() {
             return Err(Error::UnexpectedLengths);

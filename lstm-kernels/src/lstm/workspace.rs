@@ -103,8 +103,10 @@ impl Workspace {
     }
 
     /// One time step of one stream through layers that are all small, from the states that are here.
+    #[inline]
     pub(super) fn advance_small(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) {
-        self.shards[0].advance_small(lstm, x, output);
+        let backwards = self.turn_round();
+        self.shards[0].advance_small(&lstm.layers, lstm.config.hidden_size, backwards, x, output);
     }
 
     /// Which way a single step goes: each the other one than that before.
