@@ -12,13 +12,12 @@
 
 use core::array::from_mut;
 
-use super::gates::copy;
 use super::product::{self, Columns, Rows, Sums};
 use super::{Alone, Step, Weights};
 use crate::element::{Element, adds_in_f16};
 use crate::head::Linear;
 use crate::layout::{Line, packed};
-use crate::simd::{Op, Section, Simd};
+use crate::simd::{Op, Section, Simd, Vector};
 use crate::state::State;
 
 /// The lines of sums that are ahead: 64 KiB of the stack, or for a short sequence as little as has to be set to zero.
@@ -46,10 +45,24 @@ impl<const H: usize> Output<H> for Hidden {
     #[inline(always)]
     fn write<S: Simd>(self, simd: S, h: &[f32; H], out: &mut [f32; H]) {
         if const { H <= 8 } {
-            *out = *h; // 1 ns less
+            *out = *h;
             return;
         }
-        copy(simd, h, out);
+        // By loads of what one store has written, as the gates' are, for parts of two would wait for both; and from the
+        // end on. (As a plain copy (10, 20) takes 83, forwards 79, so 71 ns on Zen 4; (1, 8) 1 ns less as a plain one.)
+        let ((rows, h), (out_rows, out)) = (h.as_chunks::<16>(), out.as_chunks_mut::<16>());
+        let ((halves, h), (out_halves, out)) = (h.as_chunks::<8>(), out.as_chunks_mut::<8>());
+        let ((quarters, h), (out_quarters, out)) = (h.as_chunks::<4>(), out.as_chunks_mut::<4>());
+        out.copy_from_slice(h);
+        for (h, out) in quarters.iter().zip(out_quarters) {
+            S::Quarter::load(simd, h).store(simd, out);
+        }
+        for (h, out) in halves.iter().zip(out_halves) {
+            S::Half::load(simd, h).store(simd, out);
+        }
+        for (h, out) in rows.iter().zip(out_rows).rev() {
+            S::Row::load(simd, h).store(simd, out);
+        }
     }
 }
 

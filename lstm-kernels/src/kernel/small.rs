@@ -68,7 +68,7 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
     pub(crate) hidden: usize,
-    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before. Or nothing.
+    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_row: usize,
     pub(crate) out_stride: usize,
@@ -119,10 +119,8 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             ($h:expr, $n:expr) => {
                 let time = if reverse { steps - 1 - $n } else { $n };
                 each_of_4!(t < T => {
-                    let row = time * out_stride + t * out_row;
-                    if let Some(out) = out.get_mut(row..row + hidden) {
-                        copy(simd, &$h[t * padded..][..hidden], out);
-                    }
+                    let out = &mut out[time * out_stride + t * out_row..][..hidden];
+                    copy(simd, &$h[t * padded..][..hidden], out);
                 });
             };
         }
@@ -140,7 +138,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
-            let z = sums::<S, T, N, X, C>(simd, &Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
+            let z = sums::<S, T, N, X, C, false>(simd, &Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
             backwards = !backwards;
             if n >= behind {
                 put_out!(h, n - behind);
@@ -194,7 +192,7 @@ pub(crate) fn one_step<S: Simd, const N: usize, const X: usize, const C: usize>(
         early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
     } else {
         let parts = Parts { start: bias, w_ih, x: [x], w_hh, h: [&h[..hidden]] };
-        let z = sums::<S, 1, N, X, C>(simd, &parts, *backwards);
+        let z = sums::<S, 1, N, X, C, true>(simd, &parts, *backwards);
         activate_small::<S, N, 1>(simd, &z[0], h, c);
     }
     if !out.is_empty() {
@@ -213,7 +211,7 @@ struct Parts<'a, const T: usize> {
 
 /// All lines of z, together or as many at a time as the registers hold.
 #[inline(always)]
-fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>(
+fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize, const ONE: bool>(
     simd: S,
     parts: &Parts<'_, T>,
     backwards: bool,
@@ -221,14 +219,14 @@ fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>
     let mut out = room::<S, N, T>(simd, parts.start);
     let round = turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
     if const { one_tile(S::ACCUMULATORS, C, N, T) } && !round {
-        Tile::<S, T, N, N, X, C> { first: 0, parts, out: &mut out }.run(simd);
+        Tile::<S, T, N, N, X, C, ONE> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
     // In memory, as in `kernel::sums`.
     let out = if const { T == 1 } { black_box(&mut out) } else { &mut out };
     macro_rules! tile {
         ($n:literal, $first:expr) => {
-            simd.outline(Tile::<S, T, N, $n, X, C> { first: $first, parts, out: &mut *out })
+            simd.outline(Tile::<S, T, N, $n, X, C, ONE> { first: $first, parts, out: &mut *out })
         };
     }
     if const { T == 1 && N > 8 } {
@@ -240,14 +238,23 @@ fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize>
 }
 
 /// `M` of the `N` lines, from line `first` on.
-struct Tile<'a, S: Simd, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> {
+struct Tile<
+    'a,
+    S: Simd,
+    const T: usize,
+    const N: usize,
+    const M: usize,
+    const X: usize,
+    const C: usize,
+    const ONE: bool,
+> {
     first: usize,
     parts: &'a Parts<'a, T>,
     out: &'a mut [[S::Row; N]; T],
 }
 
-impl<S: Simd, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize> Section<S>
-    for Tile<'_, S, T, N, M, X, C>
+impl<S: Simd, const T: usize, const N: usize, const M: usize, const X: usize, const C: usize, const ONE: bool>
+    Section<S> for Tile<'_, S, T, N, M, X, C, ONE>
 {
     #[inline(always)]
     fn run(self, simd: S) {

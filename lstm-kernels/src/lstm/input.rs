@@ -39,7 +39,9 @@ impl<'a> Input<'a> {
     /// Whether it is one time step of one sequence, and nothing is wrong with it.
     #[inline]
     pub(super) fn is_one_step(&self, size: usize) -> bool {
-        self.data.len() == size && self.lengths.is_none() && matches!(*self.shape, [1, 1, last] | [1, last] if last == size)
+        self.data.len() == size
+            && self.lengths.is_none()
+            && matches!(*self.shape, [1, 1, last] | [1, last] if last == size)
     }
 }
 

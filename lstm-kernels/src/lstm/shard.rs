@@ -201,9 +201,15 @@ impl Shard {
         }
     }
 
-    /// One time step of one stream through a single, small layer, on copies of the states with padding.
-    pub(super) fn step_small(&mut self, lstm: &Lstm, backwards: bool, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
-        let (layer, hidden) = (&lstm.layers[0], lstm.config.hidden_size);
+    /// One time step of one stream through a small layer, on copies of the states with padding.
+    pub(super) fn step_padded(
+        &mut self,
+        layer: &PackedLayer,
+        hidden: usize,
+        backwards: bool,
+        x: &[f32],
+        (h, c): (&mut [f32], &mut [f32]),
+    ) {
         let padded = layout::padded(hidden);
         for (copy, state) in [(&mut self.h, &*h), (&mut self.c, &*c)] {
             grow(copy, padded, 0.0);

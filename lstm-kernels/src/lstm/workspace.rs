@@ -116,6 +116,19 @@ impl Workspace {
         self.backwards
     }
 
+    /// One time step of one stream through a single, small layer, on copies of the states with padding.
+    pub(super) fn step_padded(&mut self, lstm: &Lstm, x: &[f32], states: (&mut [f32], &mut [f32])) {
+        let backwards = self.turn_round();
+        self.first().step_padded(&lstm.layers[0], lstm.config.hidden_size, backwards, x, states);
+    }
+
+    fn first(&mut self) -> &mut Shard {
+        if self.shards.is_empty() {
+            self.shards.push(Shard::default());
+        }
+        &mut self.shards[0]
+    }
+
     /// One time step of a single layer; h is the output.
     pub(super) fn step(
         &mut self,
@@ -126,16 +139,9 @@ impl Workspace {
     ) -> Result<(), Error> {
         check_elements("x", x.len(), [1, batch, lstm.config.input_size])?;
         lstm.check_states(("h", h.len()), ("c", c.len()), batch)?;
-        if self.shards.is_empty() {
-            self.shards.push(Shard::default());
-        }
-        let backwards = self.turn_round();
         if lstm.config.hidden_size.is_multiple_of(4) {
-            self.shards[0].step(lstm, batch, backwards, x, (h, c));
-            return Ok(());
-        }
-        if batch == 1 && lstm.small {
-            self.shards[0].step_small(lstm, backwards, x, (h, c));
+            let backwards = self.turn_round();
+            self.first().step(lstm, batch, backwards, x, (h, c));
             return Ok(());
         }
         let shape = [1, batch, lstm.config.input_size];

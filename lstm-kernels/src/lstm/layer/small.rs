@@ -253,7 +253,11 @@ impl<E: Element> Packed<E> {
     pub(super) fn widened_if_small(self, token: Token, layer: impl FnOnce(Self) -> PackedLayer) -> PackedLayer {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let near = self.sizes.columns() * size_of_val(&self.bias[..]) <= NEAR;
-        if self.small && near && !in_f16 { PackedLayer::F32(self.widened().ready_for_one_stream(token)) } else { layer(self) }
+        if self.small && near && !in_f16 {
+            PackedLayer::F32(self.widened().ready_for_one_stream(token))
+        } else {
+            layer(self)
+        }
     }
 
     fn widened(self) -> Packed<f32> {
