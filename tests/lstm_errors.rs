@@ -355,21 +355,33 @@ fn a_stream_refuses_what_does_not_belong_to_it_and_does_not_change() {
 
 #[test]
 fn a_dynamic_cell_refuses_slices_that_do_not_belong_together_and_changes_nothing() {
-    let model = LstmModel::random(LstmConfig::new(3, 5), &mut Random::new(1), 1.0);
-    let cell = LstmCellDyn::with_isa(3, 5, &model.weights()[0], Isa::Scalar).unwrap();
+    // A small cell, whose states need padding or not, takes one stream another way.
+    for (hidden, isa) in [5, 8, 64].into_iter().flat_map(|hidden| Isa::available().map(move |isa| (hidden, isa))) {
+        refuse_slices_that_do_not_belong_together(hidden, isa);
+    }
+}
+
+fn refuse_slices_that_do_not_belong_together(hidden: usize, isa: Isa) {
+    let model = LstmModel::random(LstmConfig::new(3, hidden), &mut Random::new(1), 1.0);
+    let cell = LstmCellDyn::with_isa(3, hidden, &model.weights()[0], isa).unwrap();
+    let (one, two) = (hidden, 2 * hidden);
     // x, h, c; the batch is that of h.
     for (x, h, c, tensor) in [
-        (5, 10, 10, "x"),
-        (7, 10, 10, "x"),
-        (0, 10, 10, "x"),
-        (6, 11, 10, "h"),
-        (6, 9, 10, "h"),
-        (6, 10, 9, "c"),
-        (3, 0, 5, "h"),
-        (3, 4, 5, "h"),
-        (3, 5, 0, "c"),
-        (0, 0, 5, "x"),
-        (0, 5, 0, "x"),
+        (5, two, two, "x"),
+        (7, two, two, "x"),
+        (0, two, two, "x"),
+        (6, two + 1, two, "h"),
+        (6, two - 1, two, "h"),
+        (6, two, two - 1, "c"),
+        (2, one, one, "x"),
+        (4, one, one, "x"),
+        (3, one, one - 1, "c"),
+        (3, one, one + 1, "c"),
+        (3, 0, one, "h"),
+        (3, one - 1, one, "h"),
+        (3, one, 0, "c"),
+        (0, 0, one, "x"),
+        (0, one, 0, "x"),
         (3, 0, 0, "h"),
     ] {
         let (x, mut h, mut c) = (vec![0.5; x], vec![0.25; h], vec![-0.25; c]);
@@ -379,9 +391,10 @@ fn a_dynamic_cell_refuses_slices_that_do_not_belong_together_and_changes_nothing
         text_has(error, &[tensor, "expected"]);
         assert_eq!((h, c), before);
     }
-    assert!(LstmCellDyn::with_isa(0, 5, &model.weights()[0], Isa::Scalar).is_err());
-    let error = LstmCellDyn::with_isa(3, 6, &model.weights()[0], Isa::Scalar).map(|_| ()).unwrap_err();
-    assert_eq!(error, WeightsError::WrongLength { tensor: "weight_ih", expected: 72, found: 60 }.into());
+    assert!(LstmCellDyn::with_isa(0, hidden, &model.weights()[0], isa).is_err());
+    let error = LstmCellDyn::with_isa(3, hidden + 1, &model.weights()[0], isa).map(|_| ()).unwrap_err();
+    let (expected, found) = (12 * (hidden + 1), 12 * hidden);
+    assert_eq!(error, WeightsError::WrongLength { tensor: "weight_ih", expected, found }.into());
 }
 
 #[test]
@@ -441,8 +454,15 @@ fn options_are_checked_before_the_instruction_set() {
 #[test]
 fn a_stream_is_foreign_to_every_lstm_with_another_option() {
     let config = LstmConfig::new(3, 5).num_layers(2);
-    let lstm = |config| LstmModel::random(config, &mut Random::new(1), 1.0).lstm(Isa::Scalar);
-    let mut stream = lstm(config).stream(2, None).unwrap();
+    // (Of one sequence and of two: one step of one goes another way through small layers.)
+    for (batch, isa) in [1, 2].into_iter().flat_map(|batch| Isa::available().map(move |isa| (batch, isa))) {
+        is_foreign(config, batch, isa);
+    }
+}
+
+fn is_foreign(config: LstmConfig, batch: usize, isa: Isa) {
+    let lstm = |config| LstmModel::random(config, &mut Random::new(1), 1.0).lstm(isa);
+    let mut stream = lstm(config).stream(batch, None).unwrap();
     for (other, text) in [
         (LstmConfig::new(3, 4).num_layers(2), "`hidden_size` is 5, expected 4"),
         (LstmConfig::new(4, 5).num_layers(2), "`input_size` is 3, expected 4"),
@@ -455,12 +475,37 @@ fn a_stream_is_foreign_to_every_lstm_with_another_option() {
         (config.dtype(Dtype::F16), "`dtype` is f32, expected f16"),
         (config.dtype(Dtype::Bf16), "`dtype` is f32, expected bf16"),
     ] {
-        let (x, mut out) = (vec![0.5; 2 * other.input_size], vec![0.0; 2 * other.output_size()]);
-        let shape = if other.batch_first { [2, 1, other.input_size] } else { [1, 2, other.input_size] };
+        let (x, mut out) = (vec![0.5; batch * other.input_size], vec![0.0; batch * other.output_size()]);
+        let shape = if other.batch_first { [batch, 1, other.input_size] } else { [1, batch, other.input_size] };
         let (lstm, input) = (lstm(other), Input::new(&x, &shape));
         let error = lstm.advance(&mut stream, input, &mut out).unwrap_err();
         text_has(error, &["the stream was made for an LSTM", text]);
         assert_eq!(lstm.stream_states(&stream), Err(error));
+    }
+}
+
+#[test]
+fn one_step_of_a_small_stream_that_is_wrong_is_refused_and_changes_nothing() {
+    let case = LstmCase::random(LstmConfig::new(3, 5), [1, 1], false, true, 1);
+    for isa in Isa::available() {
+        let lstm = case.model.lstm(isa);
+        let (mut stream, mut output) = (lstm.stream(1, case.initial()).unwrap(), [9.0; 6]);
+        let lengths = [1];
+        for (input, len, text) in [
+            (Input::new(&case.x, &[1, 1, 3]), 4, "`output`"),
+            (Input::new(&case.x, &[1, 3]), 6, "`output`"),
+            (Input::new(&case.x[..2], &[1, 1, 3]), 5, "`input`"),
+            (Input::new(&case.x[..2], &[1, 2]), 5, "input_size"),
+            (Input::new(&case.x, &[3]), 5, "input_size"),
+            (Input::new(&case.x, &[1, 1, 1, 3]), 5, "input_size"),
+            (Input::new(&case.x, &[1, 1, 3]).lengths(&lengths), 5, "`lengths`"),
+        ] {
+            let error = lstm.advance(&mut stream, input, &mut output[..len]).unwrap_err();
+            text_has(error, &[text]);
+        }
+        assert_eq!(output, [9.0; 6]);
+        let (h, c) = lstm.stream_states(&stream).unwrap();
+        assert_eq!((&h[..], &c[..]), case.initial().unwrap());
     }
 }
 
