@@ -1,6 +1,7 @@
 //! Latency of one step, f32: every instruction set that this CPU has, beside the loop that one writes by hand; loud
 //! and silent input; many streams at once; `run`; with an output of which the next sample could be made (`step_out`);
-//! and with sizes known at run time, a stream of single samples through [`Lstm`] (`advance`).
+//! and with sizes known at run time, [`LstmCellDyn`] (`cell_dyn`) and a stream of single samples through [`Lstm`]
+//! (`advance`).
 //!
 //! `taskset -c 1 cargo bench -p lstm-kernels-benches --bench step`
 //!
@@ -12,7 +13,7 @@ use std::time::Duration;
 use bench_support::{INPUTS, PlainLoop, Tensors, inputs, with_sizes};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use lstm_kernels::lstm::Input;
-use lstm_kernels::{Isa, Lstm, LstmConfig, reference};
+use lstm_kernels::{Isa, Lstm, LstmCellDyn, LstmConfig, reference};
 
 /// Steps of a `run`.
 const RUN: usize = 128;
@@ -96,6 +97,27 @@ macro_rules! sizes {
             group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
                 next = (next + 1) % INPUTS;
                 model.step_out(black_box(&loud[next]), &mut state)
+            }));
+        }
+        group.finish();
+
+        let mut group = $criterion.benchmark_group("cell_dyn");
+        for isa in Isa::available().filter(|&isa| isa != Isa::Scalar) {
+            let dynamic = LstmCellDyn::with_isa($input, $hidden, &tensors.view(), isa).expect("an available instruction set");
+            let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
+            let (mut workspace, mut state) = (dynamic.workspace(1), Cell::zero_state());
+            let (mut h, mut c) = ([0.0; $hidden], [0.0; $hidden]);
+            let mut step = |x: &[f32; $input], h: &mut [f32; $hidden]| {
+                dynamic.step(x, h, &mut c, &mut workspace).expect("right lengths");
+            };
+            for x in &loud[..64] {
+                step(x, &mut h);
+                assert_eq!(&h, cell.step(x, &mut state), "({size}) on {isa} is not the cell's");
+            }
+            group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
+                next = (next + 1) % INPUTS;
+                step(black_box(&loud[next]), &mut h);
+                black_box(&h);
             }));
         }
         group.finish();

@@ -73,6 +73,7 @@ pub(crate) struct Packed<E: Element> {
     projection: Option<Dense<E>>,
     /// See [`small`].
     small: bool,
+    /// Of a small layer of f32, if x is one block of columns.
     one_stream: Option<OneStream>,
 }
 

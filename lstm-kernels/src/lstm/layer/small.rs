@@ -2,8 +2,8 @@
 //!
 //! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take
 //! turns, each time step of all before the next, so that none waits for its own h ([`kernel::small`](small) has the
-//! figures). A single step of one stream goes straight to it ([`PackedLayer::step`]): what a pass prepares for more
-//! takes longer than the step ([`LstmCellDyn`](crate::LstmCellDyn) of (1, 16) 75 to 53 ns on Zen 5).
+//! figures). A single step of one stream goes straight to a function of its own ([`PackedLayer::step`]): what a pass
+//! prepares for more takes longer than the step.
 //!
 //! So every step of every stream reads all weights. Where the nearest cache does not hold them, or x is more than one
 //! block of columns, one stream does x's part of some time steps at once, and several go the way of large layers, which
@@ -31,7 +31,7 @@ use crate::weights::Sizes;
 /// Bytes that the smallest L1 caches hold.
 const NEAR: usize = 32 << 10;
 
-/// The steps of one stream, or of some in turn: the function for a layer's sizes, chosen as it is packed.
+/// The functions for a layer's sizes, chosen as it is packed: steps of one stream, or of some in turn, and a single one.
 #[derive(Clone, Copy)]
 pub(super) struct OneStream {
     token: Token,
@@ -58,10 +58,12 @@ fn steps<const N: usize, const X: usize, const C: usize>(token: Token, steps: Re
     token.run(small::Steps::<1, N, X, C>(steps));
 }
 
+/// See [`OneStream`].
 fn step<const N: usize, const X: usize, const C: usize>(token: Token, layer: &Packed<f32>, step: &mut OneStep<'_>) {
     token.run(Step::<N, X, C> { layer, step });
 }
 
+/// See [`OneStream`]. (Two pointers, for arguments of an [`Op`] go through memory.)
 struct Step<'a, 'b, const N: usize, const X: usize, const C: usize> {
     layer: &'a Packed<f32>,
     step: &'a mut OneStep<'b>,
