@@ -67,6 +67,11 @@ pub(super) fn step<S: Simd, E: Element, const R: usize, const X: usize>(simd: S,
     let [z] = z;
     if const { R == 4 } {
         let Some(z) = z.first_chunk() else { return };
+        if hidden == 16 {
+            // Lengths that the compiler knows: of sizes known at run time, (1, 16) 64 to 57 ns on Zen 4.
+            let (w_hh, lanes) = (&w_hh[..16 * 4], (&mut lanes.0[..16], &mut lanes.1[..16]));
+            return halves::<S, E>(simd, *z, w_hh, 16, lanes);
+        }
         return halves::<S, E>(simd, *z, w_hh, hidden, lanes);
     }
     macro_rules! blocks {

@@ -22,7 +22,7 @@
 //! took a place. So the function is chosen once, nothing is checked twice, and arguments come by reference. None may be
 //! stored in two parts and loaded as one: such a load waits until all that was stored before is in the cache, h included.
 //! On Zen 4, ns a step of [`LstmCellDyn`](crate::LstmCellDyn), through [`Steps`] and so: (1, 8) 56 to 34, (1, 16) 76 to
-//! 50, (10, 20) 114 to 70, (32, 32) 268 to 200, as long as a cell's; with AVX2 55 to 34, 89 to 64, 122 to 93, 305 to 262.
+//! 50, (10, 20) 114 to 70, (32, 32) 268 to 200, as long as a cell's; with AVX2 55 to 34, 89 to 57, 122 to 93, 305 to 259.
 //!
 //! A branch in a step in place of a function for each number of x's chains: the library is built in a tenth less time;
 //! with AVX-512 the same, with AVX2 1 to 4 % slower, if only the tiles have functions of their own 0 to 3 %.

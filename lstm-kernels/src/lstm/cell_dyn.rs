@@ -8,7 +8,7 @@ use crate::weights::LstmWeights;
 
 /// One time step with sizes known at run time, with the semantics of
 /// [`torch.nn.LSTMCell`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html). Where the sizes are
-/// known when you compile, [`lstm_cell!`](crate::lstm_cell) needs no heap and no workspace, and is faster from 48 units
+/// known when you compile, [`lstm_cell!`](crate::lstm_cell) needs no heap and no workspace, and is faster from 49 units
 /// on or with AVX2; with AVX-512 a step of one stream of a smaller cell takes as long (README), if `hidden_size` is a
 /// multiple of 4: other states are copied, which takes up to 1.7 times as long.
 ///

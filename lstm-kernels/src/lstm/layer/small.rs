@@ -44,23 +44,17 @@ impl OneStream {
     fn new(token: Token, lines: usize, x: usize, h: usize) -> Option<Self> {
         macro_rules! choose {
             ($($lines:literal $x:literal $h:literal,)*) => { match (lines, x, h) {
-                $( ($lines, $x, $h) => Some(Self { token, steps: steps::<$lines, $x, $h>, step: step::<$lines, $x, $h> }), )*
+                $( ($lines, $x, $h) => Some(Self {
+                    token,
+                    steps: |token, steps| token.run(small::Steps::<1, $lines, $x, $h>(steps)),
+                    step: |token, layer, step| token.run(Step::<$lines, $x, $h> { layer, step }),
+                }), )*
                 _ => None,
             } };
         }
         choose!(1 1 1, 1 4 1, 1 1 4, 1 4 4, 2 1 4, 2 4 4, 3 1 4, 3 4 4, 4 1 2, 4 2 2, 5 1 2, 5 2 2, 6 1 2, 6 2 2,
             7 1 2, 7 2 2, 8 1 2, 8 2 2, 9 1 2, 9 2 2, 10 1 2, 10 2 2, 11 1 2, 11 2 2, 12 1 2, 12 2 2,)
     }
-}
-
-/// See [`OneStream`].
-fn steps<const N: usize, const X: usize, const C: usize>(token: Token, steps: Recurrence<'_>) {
-    token.run(small::Steps::<1, N, X, C>(steps));
-}
-
-/// See [`OneStream`].
-fn step<const N: usize, const X: usize, const C: usize>(token: Token, layer: &Packed<f32>, step: &mut OneStep<'_>) {
-    token.run(Step::<N, X, C> { layer, step });
 }
 
 /// See [`OneStream`]. (Two pointers, for arguments of an [`Op`] go through memory.)
