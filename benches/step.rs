@@ -101,49 +101,54 @@ macro_rules! sizes {
         }
         group.finish();
 
-        let mut group = $criterion.benchmark_group("cell_dyn");
         for isa in Isa::available().filter(|&isa| isa != Isa::Scalar) {
-            let dynamic = LstmCellDyn::with_isa($input, $hidden, &tensors.view(), isa).expect("an available instruction set");
-            let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
-            let (mut workspace, mut state) = (dynamic.workspace(1), Cell::zero_state());
-            let (mut h, mut c) = ([0.0; $hidden], [0.0; $hidden]);
-            let mut step = |x: &[f32; $input], h: &mut [f32; $hidden]| {
+            let name = isa.to_string();
+            let weights = tensors.view();
+            let dynamic = LstmCellDyn::with_isa($input, $hidden, &weights, isa).expect("an available instruction set");
+            let (mut workspace, mut c) = (dynamic.workspace(1), [0.0; $hidden]);
+            let step = |x: &[f32; $input], h: &mut [f32; $hidden]| {
                 dynamic.step(x, h, &mut c, &mut workspace).expect("right lengths");
             };
-            for x in &loud[..64] {
-                step(x, &mut h);
-                assert_eq!(&h, cell.step(x, &mut state), "({size}) on {isa} is not the cell's");
-            }
-            group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
-                next = (next + 1) % INPUTS;
-                step(black_box(&loud[next]), &mut h);
-                black_box(&h);
-            }));
-        }
-        group.finish();
-
-        let mut group = $criterion.benchmark_group("advance");
-        for isa in Isa::available().filter(|&isa| isa != Isa::Scalar) {
-            let config = LstmConfig::new($input, $hidden);
-            let lstm = Lstm::with_isa(config, &[tensors.view()], isa).expect("an instruction set that is available");
             let cell = Cell::with_isa_boxed(&tensors.view(), isa).expect("an instruction set that is available");
-            let (mut stream, mut state) = (lstm.stream(1, None).expect("one direction"), Cell::zero_state());
-            let mut out = [0.0; $hidden];
-            let mut advance = |x: &[f32; $input], out: &mut [f32; $hidden]| {
+            let mut state = Cell::zero_state();
+            let exact = |x: &_| *cell.step(x, &mut state);
+            steps_of_run_time(&mut $criterion, ["cell_dyn", &name, size], &loud, step, exact);
+
+            let config = LstmConfig::new($input, $hidden);
+            let lstm = Lstm::with_isa(config, &[weights], isa).expect("an available instruction set");
+            let mut stream = lstm.stream(1, None).expect("one direction");
+            let advance = |x: &[f32; $input], out: &mut [f32; $hidden]| {
                 lstm.advance(&mut stream, Input::new(x, &[1, 1, $input]), out).expect("right shapes");
             };
-            for x in &loud[..64] {
-                advance(x, &mut out);
-                assert_eq!(&out, cell.step(x, &mut state), "({size}) on {isa} is not the cell's");
-            }
-            group.bench_function(BenchmarkId::new(isa.to_string(), size), |bencher| bencher.iter(|| {
-                next = (next + 1) % INPUTS;
-                advance(black_box(&loud[next]), &mut out);
-                black_box(&out);
-            }));
+            let mut state = Cell::zero_state();
+            let exact = |x: &_| *cell.step(x, &mut state);
+            steps_of_run_time(&mut $criterion, ["advance", &name, size], &loud, advance, exact);
         }
-        group.finish();
     })* };
+}
+
+/// Steps with sizes known at run time, whose h goes to memory, once they have been seen to have a cell's bits.
+fn steps_of_run_time<const I: usize, const H: usize>(
+    criterion: &mut Criterion,
+    [group, isa, size]: [&str; 3],
+    xs: &[[f32; I]],
+    mut step: impl FnMut(&[f32; I], &mut [f32; H]),
+    mut cell: impl FnMut(&[f32; I]) -> [f32; H],
+) {
+    let (mut h, mut next) = ([0.0; H], 0);
+    for x in &xs[..64] {
+        step(x, &mut h);
+        assert_eq!(h, cell(x), "{group} of ({size}) on {isa} is not the cell's");
+    }
+    let mut group = criterion.benchmark_group(group);
+    group.bench_function(BenchmarkId::new(isa, size), |bencher| {
+        bencher.iter(|| {
+            next = (next + 1) % INPUTS;
+            step(black_box(&xs[next]), &mut h);
+            black_box(&h);
+        });
+    });
+    group.finish();
 }
 
 fn main() {

@@ -35,6 +35,7 @@ impl LstmConfig {
     }
 
     /// Whether a stream that was made for an LSTM with the options `found` belongs to one with these.
+    #[inline]
     pub(crate) fn check_stream(&self, found: &Self) -> Result<(), Error> {
         // Each sample of a stream asks.
         if self == found { Ok(()) } else { self.foreign_stream(found) }

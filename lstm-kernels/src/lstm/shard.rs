@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use super::Lstm;
 use super::input::Extent;
-use super::layer::{PackedLayer, Pass, Room};
+use super::layer::{Pass, Room};
 use super::threads::join;
 use crate::layout::{self, Line};
 
@@ -181,41 +181,24 @@ impl Shard {
 
     /// One time step of one stream through layers that are all small, on the states that are here.
     #[inline]
-    pub(super) fn advance_small(
-        &mut self,
-        layers: &[PackedLayer],
-        hidden: usize,
-        backwards: bool,
-        x: &[f32],
-        output: &mut [f32],
-    ) {
-        if let [layer] = layers {
-            return layer.step(backwards, x, (&mut self.h, &mut self.c), output);
-        }
-        let padded = layout::padded(hidden);
-        for (n, layer) in layers.iter().enumerate() {
+    pub(super) fn advance_small(&mut self, lstm: &Lstm, backwards: bool, x: &[f32], output: &mut [f32]) {
+        let (hidden, padded) = (lstm.config.hidden_size, layout::padded(lstm.config.hidden_size));
+        for (n, layer) in lstm.layers.iter().enumerate() {
             let (before, here) = self.h.split_at_mut(n * padded);
             let x = if n == 0 { x } else { &before[(n - 1) * padded..][..hidden] };
             let states = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
-            layer.step(backwards, x, states, if n + 1 == layers.len() { &mut *output } else { &mut [] });
+            layer.step(backwards, x, states, if n + 1 == lstm.layers.len() { &mut *output } else { &mut [] });
         }
     }
 
-    /// One time step of one stream through a small layer, on copies of the states with padding.
-    pub(super) fn step_padded(
-        &mut self,
-        layer: &PackedLayer,
-        hidden: usize,
-        backwards: bool,
-        x: &[f32],
-        (h, c): (&mut [f32], &mut [f32]),
-    ) {
-        let padded = layout::padded(hidden);
+    /// One time step of one stream through a single, small layer, on copies of the states with padding.
+    pub(super) fn step_padded(&mut self, lstm: &Lstm, backwards: bool, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
+        let (hidden, padded) = (lstm.config.hidden_size, layout::padded(lstm.config.hidden_size));
         for (copy, state) in [(&mut self.h, &*h), (&mut self.c, &*c)] {
             grow(copy, padded, 0.0);
             copy[..hidden].copy_from_slice(state);
         }
-        layer.step(backwards, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
+        lstm.layers[0].step(backwards, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
         c.copy_from_slice(&self.c[..hidden]);
     }
 

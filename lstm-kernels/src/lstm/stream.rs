@@ -124,18 +124,19 @@ impl Lstm {
     /// other options. The stream has not changed then.
     #[inline]
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
+        self.config.check_stream(&stream.config)?;
         let one = stream.batch == 1 && input.is_one_step(self.config.input_size);
-        if one && self.small && output.len() == self.config.hidden_size && stream.config == self.config {
+        if one && self.small && output.len() == self.config.hidden_size {
             stream.workspace.advance_small(self, input.data, output);
             return Ok(());
         }
         self.advance_any(stream, input, output)
     }
 
-    /// [`advance`](Self::advance) of more than a time step of one sequence through small layers.
+    /// [`advance`](Self::advance) of more than a time step of one sequence through small layers; the stream is not
+    /// foreign.
     #[inline(never)]
     fn advance_any(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
-        self.config.check_stream(&stream.config)?;
         let extent = Extent::new(&self.config, &input, 0)?;
         if input.lengths.is_some() {
             return Err(Error::UnexpectedLengths);

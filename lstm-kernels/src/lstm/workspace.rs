@@ -106,7 +106,7 @@ impl Workspace {
     #[inline]
     pub(super) fn advance_small(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) {
         let backwards = self.turn_round();
-        self.shards[0].advance_small(&lstm.layers, lstm.config.hidden_size, backwards, x, output);
+        self.shards[0].advance_small(lstm, backwards, x, output);
     }
 
     /// Which way a single step goes: each the other one than that before.
@@ -119,7 +119,7 @@ impl Workspace {
     /// One time step of one stream through a single, small layer, on copies of the states with padding.
     pub(super) fn step_padded(&mut self, lstm: &Lstm, x: &[f32], states: (&mut [f32], &mut [f32])) {
         let backwards = self.turn_round();
-        self.first().step_padded(&lstm.layers[0], lstm.config.hidden_size, backwards, x, states);
+        self.first().step_padded(lstm, backwards, x, states);
     }
 
     fn first(&mut self) -> &mut Shard {

@@ -68,9 +68,6 @@ impl<const N: usize, const X: usize, const C: usize> Op for Step<'_, '_, N, X, C
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if const { S::PORTABLE } {
-            return;
-        }
         let Self { layer, step } = self;
         let (w_ih, w_hh) = layer.tensors();
         small::one_step::<S, N, X, C>(simd, [w_ih, w_hh, &layer.bias], layer.sizes.hidden, step);
@@ -156,9 +153,7 @@ impl LayerPass<'_, f32> {
             };
             macro_rules! enter {
                 ($($lines:literal $h:literal,)*) => { match (lines, chains(hidden, lines)) {
-                    $( ($lines, $h) => if const { small::streams::<S>($lines) > 0 } {
-                        simd.enter(small::Steps::<1, $lines, 0, $h>(steps));
-                    }, )*
+                    $( ($lines, $h) => simd.enter(small::Steps::<1, $lines, 0, $h>(steps)), )*
                     _ => debug_assert!(false, "no function for a small layer of these sizes"),
                 } };
             }
@@ -296,7 +291,10 @@ impl Packed<f32> {
     /// Some steps of streams through a small layer, one or four of them `together`.
     #[inline(always)]
     fn enter<S: Simd>(&self, simd: S, together: usize, steps: Recurrence<'_>) {
-        if let (1, Some(one)) = (together, self.one_stream) {
+        if together == 1 {
+            let Some(one) = self.one_stream else {
+                return debug_assert!(false, "no function for a small layer of these sizes");
+            };
             return (one.steps)(one.token, steps);
         }
         let lines = self.bias.len();
