@@ -347,9 +347,14 @@ fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
 
 #[test]
 fn single_steps_of_one_stream_give_the_bits_of_one_call() {
-    let sizes = (1..=49).step_by(3).map(|units| (1 + units % 5, units)).chain([(70, 8), (3, 64)]);
-    for (n, (input, hidden)) in sizes.enumerate() {
-        let config = LstmConfig::new(input, hidden).num_layers(1 + n % 3);
+    // Small layers of every number of lines; last groups of every size, with pairs and single ones before them; many
+    // inputs.
+    let small = (1..=49).step_by(3).map(|units| (1 + units % 5, units));
+    let large = (50..=82).step_by(2).map(|units| (1 + units % 7, units));
+    let sizes = small.chain(large).chain([(70, 8), (70, 14), (80, 47), (65, 100)]);
+    let dtypes = [Dtype::F32, Dtype::Bf16, Dtype::F16];
+    for (n, ((input, hidden), dtype)) in sizes.flat_map(|sizes| dtypes.map(|dtype| (sizes, dtype))).enumerate() {
+        let config = LstmConfig::new(input, hidden).num_layers(1 + n / 3 % 3).dtype(dtype);
         let case = LstmCase::random(config, [6, 1], false, true, n as u64);
         let (h_0, c_0) = case.initial().unwrap();
         for isa in isas() {
@@ -364,7 +369,8 @@ fn single_steps_of_one_stream_give_the_bits_of_one_call() {
             assert_same(&[out, h_n, c_n], &expected, &format!("{config:?} on {isa}"));
 
             if config.num_layers == 1 {
-                let cell = LstmCellDyn::with_isa(input, hidden, &case.model.weights()[0], isa).unwrap();
+                let weights = &case.model.weights()[0];
+                let cell = LstmCellDyn::with_dtype(input, hidden, weights, dtype, isa).unwrap();
                 let (mut h, mut c, mut workspace) = (h_0.to_vec(), c_0.to_vec(), Workspace::new());
                 case.x.chunks_exact(input).for_each(|x| cell.step(x, &mut h, &mut c, &mut workspace).unwrap());
                 let output = expected[0].clone();

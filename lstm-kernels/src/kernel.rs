@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Many streams: [`batch`]. Whole sequences: [`mod@run`], of run-time sizes [`small`], [`group`], [`overlap`] and
-//! [`product`].
+//! [`product`]; single steps of run-time sizes: [`one_step`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
@@ -31,7 +31,7 @@
 //! hold all of the next group's loads behind it. So the sums of two groups are made before the gates of either: (128,
 //! 128) 2,400 to 2,150 ns on Zen 5, (1, 128) 1,500 to 1,300; three or four groups the same. Not with AVX2: there pairs
 //! made no difference on Zen 5, and from 64 units on 1 to 3 % more on Emerald Rapids. ([`group`] is a function for each
-//! group instead; there pairs lose.)
+//! group instead; there pairs lose, but for single steps.)
 //!
 //! **What a small step waits for** (AVX-512, (10, 20)): h through memory into broadcasts 15 cycles, its FMAs 50 (two a
 //! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. So whatever
@@ -121,6 +121,8 @@ mod gates;
 pub(crate) mod group;
 #[cfg(target_arch = "x86_64")]
 mod in_f16;
+#[cfg(feature = "lstm")]
+pub(crate) mod one_step;
 #[cfg(feature = "lstm")]
 pub(crate) mod overlap;
 pub(crate) mod product;

@@ -86,7 +86,9 @@ pub struct Lstm {
     /// Layer by layer, the forward direction first.
     layers: Vec<PackedLayer>,
     /// Whether all of them can take a time step of one stream by [`PackedLayer::step`].
-    small: bool,
+    one_step: bool,
+    /// Whether a step of a single one takes room: if that is not small, or `hidden_size` asks for padding.
+    needs_room: bool,
     /// The most threads that a call may use.
     threads: usize,
 }
@@ -114,8 +116,9 @@ impl Lstm {
         config.check()?;
         let token = Token::new(isa)?;
         let layers = config.each_cell(weights, |weights, sizes| PackedLayer::new(weights, sizes, config, token))?;
-        let small = layers.iter().all(PackedLayer::is_small);
-        Ok(Self { config, token, layers, small, threads: 1 })
+        let one_step = layers.iter().all(PackedLayer::steps_alone);
+        let needs_room = !config.hidden_size.is_multiple_of(4) || !layers.iter().all(PackedLayer::is_small);
+        Ok(Self { config, token, layers, one_step, needs_room, threads: 1 })
     }
 
     /// Sets whether input and output are \[batch, steps, size\] instead of \[steps, batch, size\]: the one option that

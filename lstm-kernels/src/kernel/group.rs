@@ -12,7 +12,7 @@ use core::hint::black_box;
 use super::gates::activate;
 use super::sums::{Part, add, chains, one_tile, tile_lines};
 use crate::element::Element;
-use crate::layout::Line;
+use crate::layout::{Line, packed};
 use crate::simd::{Op, Section, Simd, Vector};
 
 /// [`OfGroup`], of `N` lines and two chains.
@@ -43,6 +43,71 @@ impl<E: Element, const N: usize> Op for Group<'_, E, N> {
         let z = sums::<S, E, N>(simd, Parts { start, w_ih, x, w_hh, h });
         activate::<S, N, false>(simd, &z, next, c);
     }
+}
+
+/// One time step of some groups of as many lines as all have but the last, from the first one on or `backwards`: of all
+/// their units, what [`OfGroup`] has of one group's.
+pub(crate) struct Groups<'a, E: Element> {
+    pub(crate) all: OfGroup<'a, E>,
+    pub(crate) count: usize,
+    pub(crate) backwards: bool,
+}
+
+impl<E: Element> Op for Groups<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        match const { E::FORM.group } {
+            4 => groups::<S, E, 4>(simd, self),
+            _ => groups::<S, E, 8>(simd, self),
+        }
+    }
+}
+
+/// [`Groups`] of `G` lines: pairs, as in a cell ([`kernel`](super)), and single ones.
+#[inline(always)]
+fn groups<S: Simd, E: Element, const G: usize>(simd: S, groups: Groups<'_, E>) {
+    let Groups { all: OfGroup { start, w_ih, x, w_hh, h, c, next }, count, backwards } = groups;
+    let [x_lines, h_lines] = [x.len(), h.len()].map(|columns| G * packed(E::FORM, columns));
+    macro_rules! sums {
+        ($n:expr) => {{
+            let (w_ih, w_hh) = (&w_ih[$n * x_lines..][..x_lines], &w_hh[$n * h_lines..][..h_lines]);
+            sums::<S, E, G>(simd, Parts { start: &start[$n * G..][..G], w_ih, x, w_hh, h })
+        }};
+    }
+    macro_rules! gates {
+        ($n:expr, $z:expr) => {
+            let (next, c) = (&mut next[$n * 4 * G..][..4 * G], &mut c[$n * 4 * G..][..4 * G]);
+            activate::<S, G, false>(simd, &$z, next, c);
+        };
+    }
+    let pairs = if const { G == 4 && S::MANY_REGISTERS } { count / 2 } else { 0 };
+    let rounds = count - pairs;
+    for n in 0..rounds {
+        let n = if backwards { rounds - 1 - n } else { n };
+        if n < pairs {
+            let (a, b) = if backwards { (2 * n + 1, 2 * n) } else { (2 * n, 2 * n + 1) };
+            let (z_a, z_b) = (sums!(a), sums!(b));
+            gates!(a, z_a);
+            gates!(b, z_b);
+        } else {
+            let z = sums!(pairs + n);
+            gates!(pairs + n, z);
+        }
+    }
+}
+
+/// [`Group`] of a number of lines that is known at run time.
+#[inline(always)]
+pub(crate) fn group<S: Simd, E: Element>(simd: S, lines: usize, group: OfGroup<'_, E>) {
+    macro_rules! enter {
+        ($($lines:literal)*) => { match lines {
+            $( $lines => simd.enter(Group::<E, $lines>(group)), )*
+            _ => debug_assert!(false, "no function for a group of {lines} lines"),
+        } };
+    }
+    enter!(4 5 6 7 8 9 10 11 12);
 }
 
 /// What z is the sum of.

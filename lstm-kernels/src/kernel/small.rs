@@ -16,14 +16,6 @@
 //! loads behind it. On Zen 4 with AVX-512 (10, 20) 75.3 to 71.5 ns, (1, 32) 129.6 to 115.8, (1, 40) 184 to 177, (32,
 //! 32) 211 to 198; with AVX2 the same within 2 %.
 //!
-//! **A single step** ([`one_step`]), as samples come, has a function of its own. While the gates are waited for, the
-//! processor does what comes next as far as its window reaches (Zen 4: 320 operations): the caller's work, checks, calls,
-//! and x's part of the next step, if there is room left. Each of 400 instructions that stood there for a step of (1, 8)
-//! took a place. So the function is chosen once, nothing is checked twice, and arguments come by reference. None may be
-//! stored in two parts and loaded as one: such a load waits until all that was stored before is in the cache, h included.
-//! On Zen 4, ns a step of [`LstmCellDyn`](crate::LstmCellDyn), through [`Steps`] and so: (1, 8) 56 to 34, (1, 16) 76 to
-//! 50, (10, 20) 114 to 70, (32, 32) 268 to 200, as long as a cell's; with AVX2 55 to 34, 89 to 57, 122 to 93, 305 to 259.
-//!
 //! A branch in a step in place of a function for each number of x's chains: the library is built in a tenth less time;
 //! with AVX-512 the same, with AVX2 1 to 4 % slower, if only the tiles have functions of their own 0 to 3 %.
 //!
@@ -175,55 +167,19 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
     }
 }
 
-/// One step of one stream: see [`one_step`].
-pub(crate) struct OneStep<'a> {
-    pub(crate) x: &'a [f32],
-    /// \[padded(hidden)\] each.
-    pub(crate) h: &'a mut [f32],
-    pub(crate) c: &'a mut [f32],
-    /// \[hidden\], or nothing.
-    pub(crate) out: &'a mut [f32],
-    /// As that of [`Recurrence`].
-    pub(crate) backwards: bool,
-}
-
-/// A step as [`Steps`] makes it, without what many take. Of the layer: x's columns, h's, and the bias.
-#[inline(always)]
-pub(crate) fn one_step<S: Simd, const N: usize, const X: usize, const C: usize>(
-    simd: S,
-    [w_ih, w_hh, bias]: [&[Line]; 3],
-    hidden: usize,
-    step: &mut OneStep<'_>,
-) {
-    if const { streams::<S>(N) == 0 } {
-        return debug_assert!(false, "no function for a step");
-    }
-    let OneStep { x, h, c, out, backwards } = step;
-    if const { early::serves::<S, f32>(N, X) } {
-        early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
-    } else {
-        let parts = Parts { start: bias, w_ih, x: [x], w_hh, h: [&h[..hidden]] };
-        let z = sums::<S, 1, N, X, C, true>(simd, &parts, *backwards);
-        activate_small::<S, N, 1>(simd, &z[0], h, c);
-    }
-    if !out.is_empty() {
-        copy(simd, &h[..hidden], &mut out[..hidden]);
-    }
-}
-
 /// What z is the sum of.
-struct Parts<'a, const T: usize> {
-    start: &'a [Line],
-    w_ih: &'a [Line],
-    x: [&'a [f32]; T],
-    w_hh: &'a [Line],
-    h: [&'a [f32]; T],
+pub(super) struct Parts<'a, const T: usize> {
+    pub(super) start: &'a [Line],
+    pub(super) w_ih: &'a [Line],
+    pub(super) x: [&'a [f32]; T],
+    pub(super) w_hh: &'a [Line],
+    pub(super) h: [&'a [f32]; T],
 }
 
 /// All lines of z, together or as many at a time as the registers hold. (With the same tiles for single steps, `ONE`, as
 /// for many, the compiler would call them: a sequence of (1, 20) with AVX2 72 to 80 ns a step on Zen 4.)
 #[inline(always)]
-fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize, const ONE: bool>(
+pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize, const ONE: bool>(
     simd: S,
     parts: &Parts<'_, T>,
     backwards: bool,

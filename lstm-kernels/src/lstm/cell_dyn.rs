@@ -104,18 +104,14 @@ impl LstmCellDyn {
     pub fn step(&self, x: &[f32], h: &mut [f32], c: &mut [f32], workspace: &mut Workspace) -> Result<(), Error> {
         let LstmConfig { input_size, hidden_size, .. } = self.0.config;
         let one = x.len() == input_size && h.len() == hidden_size && c.len() == hidden_size;
-        if one && self.0.small {
-            if hidden_size.is_multiple_of(4) {
-                self.0.layers[0].step(workspace.turn_round(), x, (h, c), &mut []);
-            } else {
-                workspace.step_padded(&self.0, x, (h, c));
-            }
+        if one && self.0.one_step {
+            workspace.one_step(&self.0, x, (h, c));
             return Ok(());
         }
         self.step_of_many(x, h, c, workspace)
     }
 
-    /// [`step`](Self::step) of a batch, or of a large layer.
+    /// [`step`](Self::step) of a batch, or where there is no function for one stream.
     #[inline(never)]
     fn step_of_many(&self, x: &[f32], h: &mut [f32], c: &mut [f32], workspace: &mut Workspace) -> Result<(), Error> {
         if x.is_empty() && h.is_empty() && c.is_empty() {

@@ -23,13 +23,14 @@ use core::ops::{Range, RangeInclusive};
 use half::{bf16, f16};
 
 use self::dense::Dense;
+use self::one_step::Single;
 use self::overlap::Overlap;
 use self::small::OneStream;
 use super::{Dtype, LstmConfig};
 use crate::element::{Element, adds_in_f16};
 use crate::error::WeightsError;
 use crate::isa::Token;
-use crate::kernel::group::{Group, OfGroup};
+use crate::kernel::group::{self, OfGroup};
 use crate::kernel::overlap::STEPS;
 use crate::kernel::product::{self, Columns, Rows, Sums};
 use crate::kernel::{ActivateAll, group_columns};
@@ -75,9 +76,12 @@ pub(crate) struct Packed<E: Element> {
     small: bool,
     /// Of a small layer of f32, if x is one block of columns.
     one_stream: Option<OneStream>,
+    /// See [`one_step`].
+    single: Option<Single<E>>,
 }
 
 mod dense;
+mod one_step;
 mod overlap;
 mod small;
 
@@ -125,7 +129,10 @@ impl PackedLayer {
         token: Token,
     ) -> Result<Self, WeightsError> {
         Ok(match dtype {
-            Dtype::F32 => Self::F32(Packed::new(weights, sizes, bias, token)?.ready_for_one_stream(token)),
+            Dtype::F32 => {
+                let layer = Packed::new(weights, sizes, bias, token)?;
+                Self::F32(layer.ready_for_one_stream(token).ready_for_one_step(token))
+            }
             Dtype::F16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::F16),
             Dtype::Bf16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::Bf16),
         })
@@ -169,7 +176,8 @@ impl<E: Element> Packed<E> {
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let small = groups == 1 && projection.is_none() && !matches!(token, Token::Scalar(_));
-        let packed = Self { sizes, bias, columns, overlap: None, x_lines, groups, projection, small, one_stream: None };
+        let (overlap, one_stream, single) = (None, None, None);
+        let packed = Self { sizes, bias, columns, overlap, x_lines, groups, projection, small, one_stream, single };
         Ok(packed.ready_to_overlap(token))
     }
 
@@ -427,23 +435,15 @@ impl<E: Element> LayerPass<'_, E> {
         if output < 4 || layer.bias.len() < 4 {
             return false;
         }
-        for group in 0..layer.groups {
-            let group = layer.nth_group(group, backwards);
-            let (lines, first, w_ih, w_hh) = layer.group(group);
+        for n in 0..layer.groups {
+            let (lines, first, w_ih, w_hh) = layer.group(layer.nth_group(n, backwards));
             let (start, w_ih, x) = match x {
                 Some(time) => (&layer.bias[first..], w_ih, &pass.x[time * pass.batch * input..][..input]),
                 None => (&pass.z[z + first..], &[][..], &[][..]),
             };
             let units = 4 * first..4 * (first + lines);
             let (c, next) = (&mut pass.c[units.clone()], &mut pass.next[units]);
-            let group = OfGroup::<E> { start, w_ih, x, w_hh, h: &pass.h[..output], c, next };
-            macro_rules! enter {
-                ($($lines:literal)*) => { match lines {
-                    $( $lines => simd.enter(Group::<E, $lines>(group)), )*
-                    _ => debug_assert!(false, "no function for a group of {lines} lines"),
-                } };
-            }
-            enter!(4 5 6 7 8 9 10 11 12);
+            group::group(simd, lines, OfGroup::<E> { start, w_ih, x, w_hh, h: &pass.h[..output], c, next });
         }
         true
     }

@@ -7,6 +7,7 @@ use super::Lstm;
 use super::input::Extent;
 use super::layer::{Pass, Room};
 use super::threads::join;
+use crate::kernel::one_step::OneStep;
 use crate::layout::{self, Line};
 
 /// Streams that go through all layers on their own: nothing here is shared with another shard.
@@ -179,27 +180,24 @@ impl Shard {
         self.backwards ^= !times.len().is_multiple_of(2);
     }
 
-    /// One time step of one stream through layers that are all small, on the states that are here.
+    /// One time step of one stream through all layers, on the states that are here.
     #[inline]
-    pub(super) fn advance_small(&mut self, lstm: &Lstm, backwards: bool, x: &[f32], output: &mut [f32]) {
+    pub(super) fn advance_one(
+        &mut self,
+        lstm: &Lstm,
+        backwards: bool,
+        x: &[f32],
+        output: &mut [f32],
+        room: &mut [f32],
+    ) {
         let (hidden, padded) = (lstm.config.hidden_size, layout::padded(lstm.config.hidden_size));
         for (n, layer) in lstm.layers.iter().enumerate() {
             let (before, here) = self.h.split_at_mut(n * padded);
             let x = if n == 0 { x } else { &before[(n - 1) * padded..][..hidden] };
-            let states = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
-            layer.step(backwards, x, states, if n + 1 == lstm.layers.len() { &mut *output } else { &mut [] });
+            let (h, c) = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
+            let out = if n + 1 == lstm.layers.len() { &mut *output } else { &mut [] };
+            layer.step(OneStep { x, h, c, out, room, backwards });
         }
-    }
-
-    /// One time step of one stream through a single, small layer, on copies of the states with padding.
-    pub(super) fn step_padded(&mut self, lstm: &Lstm, backwards: bool, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
-        let (hidden, padded) = (lstm.config.hidden_size, layout::padded(lstm.config.hidden_size));
-        for (copy, state) in [(&mut self.h, &*h), (&mut self.c, &*c)] {
-            grow(copy, padded, 0.0);
-            copy[..hidden].copy_from_slice(state);
-        }
-        lstm.layers[0].step(backwards, x, (&mut self.h[..padded], &mut self.c[..padded]), h);
-        c.copy_from_slice(&self.c[..hidden]);
     }
 
     /// One time step of a single layer on the states where they are: they need no padding.
@@ -271,8 +269,15 @@ fn room(lstm: &Lstm, steps: usize, streams: usize) -> Room {
     rooms.fold(Room::default(), |most, room| Room { next: most.next.max(room.next), z: most.z.max(room.z) })
 }
 
-fn grow<T: Clone>(memory: &mut Vec<T>, len: usize, value: T) {
+#[inline]
+pub(super) fn grow<T: Clone>(memory: &mut Vec<T>, len: usize, value: T) {
     if memory.len() < len {
-        memory.resize(len, value);
+        resize(memory, len, value);
     }
+}
+
+/// (Apart, for single steps ask.)
+#[cold]
+fn resize<T: Clone>(memory: &mut Vec<T>, len: usize, value: T) {
+    memory.resize(len, value);
 }

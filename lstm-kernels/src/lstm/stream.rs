@@ -122,21 +122,35 @@ impl Lstm {
     /// # Errors
     /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM with
     /// other options. The stream has not changed then.
-    #[inline]
+    // (In its caller the fields of the input stay in registers: from memory, where they are stored one by one, those of a
+    // call are copied by twos, and such a load waits until all that was stored before is in the cache, h too.)
+    #[inline(always)]
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
-        self.config.check_stream(&stream.config)?;
-        let one = stream.batch == 1 && input.is_one_step(self.config.input_size);
-        if one && self.small && output.len() == self.config.hidden_size {
-            stream.workspace.advance_small(self, input.data, output);
-            return Ok(());
+        if stream.batch == 1 && input.is_one_step(self.config.input_size) {
+            self.advance_one(stream, input.data, output)
+        } else {
+            self.advance_any(stream, input, output)
         }
-        self.advance_any(stream, input, output)
     }
 
-    /// [`advance`](Self::advance) of more than a time step of one sequence through small layers; the stream is not
-    /// foreign.
+    /// [`advance`](Self::advance) of one time step of one sequence.
+    #[inline(never)]
+    fn advance_one(&self, stream: &mut Stream, x: &[f32], output: &mut [f32]) -> Result<(), Error> {
+        self.config.check_stream(&stream.config)?;
+        if !self.one_step {
+            return self.advance_any(stream, Input::new(x, &[1, 1, x.len()]), output);
+        }
+        if output.len() != self.config.hidden_size {
+            return check_elements("output", output.len(), [1, 1, self.config.hidden_size]);
+        }
+        stream.workspace.advance_one(self, x, output);
+        Ok(())
+    }
+
+    /// [`advance`](Self::advance) of any number of them.
     #[inline(never)]
     fn advance_any(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
+        self.config.check_stream(&stream.config)?;
         let extent = Extent::new(&self.config, &input, 0)?;
         if input.lengths.is_some() {
             return Err(Error::UnexpectedLengths);

@@ -5,9 +5,11 @@ use core::fmt;
 
 use super::Lstm;
 use super::input::{Extent, Input};
-use super::shard::Shard;
+use super::shard::{Shard, grow};
 use super::threads::{TOGETHER, each};
 use crate::error::Error;
+use crate::kernel::one_step::OneStep;
+use crate::layout;
 use crate::tensor::check_elements;
 
 /// Rows (time steps times streams) of each shard that go through all layers of a unidirectional LSTM together: enough
@@ -44,12 +46,14 @@ pub struct Workspace {
     order: Vec<usize>,
     /// Which way the next one of single steps goes, see [`Pass::backwards`](super::layer::Pass::backwards).
     backwards: bool,
+    /// What single steps of one stream work in: [`OneStep::room`].
+    room: Vec<f32>,
 }
 
 impl Workspace {
     /// An empty one.
     pub const fn new() -> Self {
-        Self { shards: Vec::new(), used: 0, order: Vec::new(), backwards: false }
+        Self { shards: Vec::new(), used: 0, order: Vec::new(), backwards: false, room: Vec::new() }
     }
 
     /// Makes room for an input, and sets all states to zero.
@@ -61,6 +65,7 @@ impl Workspace {
         self.order.clear();
         self.order.extend(0..batch);
         self.deal();
+        self.make_room(lstm);
         self.reserve(lstm, steps);
         self.clear(lstm);
     }
@@ -102,11 +107,17 @@ impl Workspace {
         self.shards[..self.used].iter().for_each(|shard| shard.states(lstm, self.order.len(), h, c));
     }
 
-    /// One time step of one stream through layers that are all small, from the states that are here.
+    /// One time step of one stream, from the states that are here.
     #[inline]
-    pub(super) fn advance_small(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) {
+    pub(super) fn advance_one(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) {
         let backwards = self.turn_round();
-        self.shards[0].advance_small(lstm, backwards, x, output);
+        self.shards[0].advance_one(lstm, backwards, x, output, &mut self.room);
+    }
+
+    /// Room for single steps of one stream.
+    #[inline]
+    fn make_room(&mut self, lstm: &Lstm) {
+        grow(&mut self.room, 3 * layout::padded(lstm.config.hidden_size), 0.0);
     }
 
     /// Which way a single step goes: each the other one than that before.
@@ -116,10 +127,30 @@ impl Workspace {
         self.backwards
     }
 
-    /// One time step of one stream through a single, small layer, on copies of the states with padding.
-    pub(super) fn step_padded(&mut self, lstm: &Lstm, x: &[f32], states: (&mut [f32], &mut [f32])) {
+    /// One time step of one stream through a single layer.
+    #[inline]
+    pub(super) fn one_step(&mut self, lstm: &Lstm, x: &[f32], (h, c): (&mut [f32], &mut [f32])) {
         let backwards = self.turn_round();
-        self.first().step_padded(lstm, backwards, x, states);
+        if lstm.needs_room {
+            return self.one_step_in_room(lstm, x, (h, c), backwards);
+        }
+        lstm.layers[0].step(OneStep { x, h, c, out: &mut [], room: &mut [], backwards });
+    }
+
+    /// The same, of a layer that is not small, or on copies of states that have no padding.
+    #[inline(never)]
+    fn one_step_in_room(&mut self, lstm: &Lstm, x: &[f32], (h, c): (&mut [f32], &mut [f32]), backwards: bool) {
+        self.make_room(lstm);
+        let (layer, hidden) = (&lstm.layers[0], lstm.config.hidden_size);
+        if hidden.is_multiple_of(4) {
+            return layer.step(OneStep { x, h, c, out: &mut [], room: &mut self.room, backwards });
+        }
+        let (h_copy, rest) = self.room.split_at_mut(layout::padded(hidden));
+        let (c_copy, room) = rest.split_at_mut(layout::padded(hidden));
+        h_copy[..hidden].copy_from_slice(h);
+        c_copy[..hidden].copy_from_slice(c);
+        layer.step(OneStep { x, h: h_copy, c: c_copy, out: h, room, backwards });
+        c.copy_from_slice(&c_copy[..hidden]);
     }
 
     fn first(&mut self) -> &mut Shard {

@@ -2,8 +2,7 @@
 //!
 //! One function does all steps of a stream, or of four side by side where one does not keep the units busy; others take
 //! turns, each time step of all before the next, so that none waits for its own h ([`kernel::small`](small) has the
-//! figures). A single step of one stream goes straight to a function of its own ([`PackedLayer::step`]): what a pass
-//! prepares for more takes longer than the step.
+//! figures).
 //!
 //! So every step of every stream reads all weights. Where the nearest cache does not hold them, or x is more than one
 //! block of columns, one stream does x's part of some time steps at once, and several go the way of large layers, which
@@ -18,11 +17,12 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::one_step::Single;
 use super::{LayerPass, Packed, PackedLayer, Pass, Place};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::run::{AHEAD, pays};
-use crate::kernel::small::{self, MOST_IN_TURN, OneStep, Recurrence};
+use crate::kernel::small::{self, MOST_IN_TURN, Recurrence};
 use crate::kernel::sums::{BLOCK, chains};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Scalar, Simd, Vector};
@@ -31,62 +31,27 @@ use crate::weights::Sizes;
 /// Bytes that the smallest L1 caches hold.
 const NEAR: usize = 32 << 10;
 
-/// The functions for a layer's sizes, chosen as it is packed: steps of one stream, or of some in turn, and a single one.
+/// The function for a layer's sizes, chosen as it is packed: steps of one stream, or of some in turn.
 #[derive(Clone, Copy)]
 pub(super) struct OneStream {
     token: Token,
     steps: fn(Token, Recurrence<'_>),
-    step: fn(Token, &Packed<f32>, &mut OneStep<'_>),
 }
 
 impl OneStream {
-    /// For so many lines, and chains of x's columns and of h's.
-    fn new(token: Token, lines: usize, x: usize, h: usize) -> Option<Self> {
+    /// For so many lines, and chains of x's columns and of h's; and the function of a single step.
+    fn new(token: Token, lines: usize, x: usize, h: usize) -> Option<(Self, Single<f32>)> {
         macro_rules! choose {
             ($($lines:literal $x:literal $h:literal,)*) => { match (lines, x, h) {
-                $( ($lines, $x, $h) => Some(Self {
-                    token,
-                    steps: |token, steps| token.run(small::Steps::<1, $lines, $x, $h>(steps)),
-                    step: |token, layer, step| token.run(Step::<$lines, $x, $h> { layer, step }),
-                }), )*
+                $( ($lines, $x, $h) => Some((
+                    Self { token, steps: |token, steps| token.run(small::Steps::<1, $lines, $x, $h>(steps)) },
+                    Single::of_small::<$lines, $x, $h>(token),
+                )), )*
                 _ => None,
             } };
         }
         choose!(1 1 1, 1 4 1, 1 1 4, 1 4 4, 2 1 4, 2 4 4, 3 1 4, 3 4 4, 4 1 2, 4 2 2, 5 1 2, 5 2 2, 6 1 2, 6 2 2,
             7 1 2, 7 2 2, 8 1 2, 8 2 2, 9 1 2, 9 2 2, 10 1 2, 10 2 2, 11 1 2, 11 2 2, 12 1 2, 12 2 2,)
-    }
-}
-
-/// See [`OneStream`]. (Two pointers, for arguments of an [`Op`] go through memory.)
-struct Step<'a, 'b, const N: usize, const X: usize, const C: usize> {
-    layer: &'a Packed<f32>,
-    step: &'a mut OneStep<'b>,
-}
-
-impl<const N: usize, const X: usize, const C: usize> Op for Step<'_, '_, N, X, C> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { layer, step } = self;
-        let (w_ih, w_hh) = layer.tensors();
-        small::one_step::<S, N, X, C>(simd, [w_ih, w_hh, &layer.bias], layer.sizes.hidden, step);
-    }
-}
-
-impl PackedLayer {
-    /// Whether [`step`](Self::step) can be used.
-    pub(crate) const fn is_small(&self) -> bool {
-        matches!(self, Self::F32(Packed { one_stream: Some(_), .. }))
-    }
-
-    /// One time step of one stream through a small layer: x \[input\], the states with padding, and `out` \[hidden\] or
-    /// nothing; `backwards` as [`Pass::backwards`].
-    #[inline]
-    pub(crate) fn step(&self, backwards: bool, x: &[f32], (h, c): (&mut [f32], &mut [f32]), out: &mut [f32]) {
-        if let Self::F32(layer @ Packed { one_stream: Some(one), .. }) = self {
-            (one.step)(one.token, layer, &mut OneStep { x, h, c, out, backwards });
-        }
     }
 }
 
@@ -245,9 +210,9 @@ impl<E: Element> Packed<E> {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let near = self.sizes.columns() * size_of_val(&self.bias[..]) <= NEAR;
         if self.small && near && !in_f16 {
-            PackedLayer::F32(self.widened().ready_for_one_stream(token))
+            PackedLayer::F32(self.widened().ready_for_one_stream(token).ready_for_one_step(token))
         } else {
-            layer(self)
+            layer(self.ready_for_one_step(token))
         }
     }
 
@@ -266,7 +231,8 @@ impl<E: Element> Packed<E> {
         }
         let Self { sizes, bias, groups, small, .. } = self;
         let x_lines = sizes.input * lines;
-        Packed { sizes, bias, columns, overlap: None, x_lines, groups, projection: None, small, one_stream: None }
+        let (overlap, projection, one_stream, single) = (None, None, None, None);
+        Packed { sizes, bias, columns, overlap, x_lines, groups, projection, small, one_stream, single }
     }
 }
 
@@ -283,7 +249,8 @@ impl Packed<f32> {
     pub(super) fn ready_for_one_stream(mut self, token: Token) -> Self {
         let (Sizes { input, hidden, .. }, lines) = (self.sizes, self.bias.len());
         if self.small && input <= BLOCK {
-            self.one_stream = OneStream::new(token, lines, chains(input, lines), chains(hidden, lines));
+            let functions = OneStream::new(token, lines, chains(input, lines), chains(hidden, lines));
+            (self.one_stream, self.single) = functions.unzip();
         }
         self
     }

@@ -1,0 +1,109 @@
+//! A single time step of one stream ([`kernel::one_step`](one_step) has the idea and the figures).
+
+use super::{Packed, PackedLayer};
+use crate::element::{Element, adds_in_f16};
+use crate::isa::{Isa, Token};
+use crate::kernel::one_step::{self, OneStep, Weights};
+use crate::simd::{Op, Simd};
+
+/// The function for a layer's sizes, chosen as it is packed.
+#[derive(Clone, Copy)]
+pub(super) struct Single<E: Element> {
+    token: Token,
+    step: fn(Token, &Packed<E>, &mut OneStep<'_>),
+}
+
+impl Single<f32> {
+    /// Of a small layer with so many lines, and chains of x's columns and of h's.
+    pub(super) fn of_small<const N: usize, const X: usize, const C: usize>(token: Token) -> Self {
+        Self { token, step: |token, layer, step| token.run(Small::<N, X, C> { layer, step }) }
+    }
+}
+
+// (Two pointers, for arguments of an [`Op`] go through memory.)
+
+/// See [`one_step::of_small`].
+struct Small<'a, 'b, const N: usize, const X: usize, const C: usize> {
+    layer: &'a Packed<f32>,
+    step: &'a mut OneStep<'b>,
+}
+
+impl<const N: usize, const X: usize, const C: usize> Op for Small<'_, '_, N, X, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        one_step::of_small::<S, N, X, C>(simd, self.layer.weights(), self.step);
+    }
+}
+
+/// See [`one_step::of_large`].
+struct Large<'a, 'b, E: Element> {
+    layer: &'a Packed<E>,
+    step: &'a mut OneStep<'b>,
+}
+
+impl<E: Element> Op for Large<'_, '_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        if const { S::PORTABLE || adds_in_f16::<S, E>() } {
+            return debug_assert!(false, "no function for a step");
+        }
+        let Self { layer, step } = self;
+        let last = layer.bias.len() - (layer.groups - 1) * E::FORM.group;
+        one_step::of_large::<S, E>(simd, layer.weights(), last, step);
+    }
+}
+
+impl<E: Element> Packed<E> {
+    /// Ready for single steps of a large layer, if there is a function.
+    pub(super) fn ready_for_one_step(mut self, token: Token) -> Self {
+        let in_f16 = E::F16 && token.isa() == Isa::V4F16;
+        let served = self.projection.is_none() && self.bias.len() >= 4 && !in_f16 && !matches!(token, Token::Scalar(_));
+        if served && self.single.is_none() {
+            self.single = Some(Single { token, step: |token, layer, step| token.run(Large { layer, step }) });
+        }
+        self
+    }
+
+    fn weights(&self) -> Weights<'_, E> {
+        let (w_ih, w_hh) = self.tensors();
+        Weights { w_ih, w_hh, bias: &self.bias, hidden: self.sizes.hidden }
+    }
+
+    /// One time step of one stream, on states with padding.
+    #[inline]
+    fn step(&self, step: &mut OneStep<'_>) {
+        if let Some(Single { token, step: run }) = self.single {
+            run(token, self, step);
+        }
+    }
+}
+
+impl PackedLayer {
+    /// Whether [`step`](Self::step) can be used.
+    pub(crate) const fn steps_alone(&self) -> bool {
+        match self {
+            Self::F32(layer) => layer.single.is_some(),
+            Self::F16(layer) => layer.single.is_some(),
+            Self::Bf16(layer) => layer.single.is_some(),
+        }
+    }
+
+    /// Whether that needs no room.
+    pub(crate) const fn is_small(&self) -> bool {
+        matches!(self, Self::F32(Packed { one_stream: Some(_), .. }))
+    }
+
+    /// One time step of one stream.
+    #[inline]
+    pub(crate) fn step(&self, mut step: OneStep<'_>) {
+        match self {
+            Self::F32(layer) => layer.step(&mut step),
+            Self::F16(layer) => layer.step(&mut step),
+            Self::Bf16(layer) => layer.step(&mut step),
+        }
+    }
+}
