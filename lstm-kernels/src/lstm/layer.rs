@@ -11,7 +11,7 @@
 //!
 //! The two parts take turns, except for one stream of most large layers: [`overlap`].
 //!
-//! **One stream** has functions of its own ([`Group`]), which go from a group's sums straight to its gates.
+//! **One stream** has functions of its own ([`group`]), which go from a group's sums straight to its gates.
 //! Small layers skip all of the above, as far as the L1 cache holds them ([`small`]).
 //!
 //! **Streams.** A batch steps many streams for each weight that is read. Its sequences are sorted by length, longest
@@ -23,7 +23,7 @@ use core::ops::{Range, RangeInclusive};
 use half::{bf16, f16};
 
 use self::dense::Dense;
-use self::one_step::Single;
+use self::one_step::{Large, Single};
 use self::overlap::Overlap;
 use self::small::OneStream;
 use super::{Dtype, LstmConfig};
@@ -31,6 +31,7 @@ use crate::element::{Element, adds_in_f16};
 use crate::error::WeightsError;
 use crate::isa::Token;
 use crate::kernel::group::{self, OfGroup};
+use crate::kernel::one_step::OneStep;
 use crate::kernel::overlap::STEPS;
 use crate::kernel::product::{self, Columns, Rows, Sums};
 use crate::kernel::{ActivateAll, group_columns};
@@ -89,11 +90,15 @@ mod small;
 // and those of small layers, at the same time.
 
 mod of_f32 {
-    use super::{InputPart, LayerPass, Packed, Pass, Token};
+    use super::{InputPart, Large, LayerPass, OneStep, Packed, Pass, Token};
 
     #[inline(never)]
     pub(super) fn run(token: Token, layer: &Packed<f32>, pass: Pass<'_>) {
         token.run(LayerPass { layer, pass });
+    }
+
+    pub(super) fn step(token: Token, layer: &Packed<f32>, step: &mut OneStep<'_>) {
+        token.run(Large { layer, step });
     }
 
     #[inline(never)]
@@ -103,20 +108,28 @@ mod of_f32 {
 }
 
 mod of_f16 {
-    use super::{LayerPass, Packed, Pass, Token, f16};
+    use super::{Large, LayerPass, OneStep, Packed, Pass, Token, f16};
 
     #[inline(never)]
     pub(super) fn run(token: Token, layer: &Packed<f16>, pass: Pass<'_>) {
         token.run(LayerPass { layer, pass });
     }
+
+    pub(super) fn step(token: Token, layer: &Packed<f16>, step: &mut OneStep<'_>) {
+        token.run(Large { layer, step });
+    }
 }
 
 mod of_bf16 {
-    use super::{LayerPass, Packed, Pass, Token, bf16};
+    use super::{Large, LayerPass, OneStep, Packed, Pass, Token, bf16};
 
     #[inline(never)]
     pub(super) fn run(token: Token, layer: &Packed<bf16>, pass: Pass<'_>) {
         token.run(LayerPass { layer, pass });
+    }
+
+    pub(super) fn step(token: Token, layer: &Packed<bf16>, step: &mut OneStep<'_>) {
+        token.run(Large { layer, step });
     }
 }
 
@@ -131,10 +144,10 @@ impl PackedLayer {
         Ok(match dtype {
             Dtype::F32 => {
                 let layer = Packed::new(weights, sizes, bias, token)?;
-                Self::F32(layer.ready_for_one_stream(token).ready_for_one_step(token))
+                Self::F32(layer.ready_for_one_stream(token).ready_for_one_step(token, of_f32::step))
             }
-            Dtype::F16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::F16),
-            Dtype::Bf16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, Self::Bf16),
+            Dtype::F16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, of_f16::step, Self::F16),
+            Dtype::Bf16 => Packed::new(weights, sizes, bias, token)?.widened_if_small(token, of_bf16::step, Self::Bf16),
         })
     }
 

@@ -10,8 +10,10 @@ use crate::simd::{Op, Simd};
 #[derive(Clone, Copy)]
 pub(super) struct Single<E: Element> {
     token: Token,
-    step: fn(Token, &Packed<E>, &mut OneStep<'_>),
+    step: Step<E>,
 }
+
+pub(super) type Step<E> = fn(Token, &Packed<E>, &mut OneStep<'_>);
 
 impl Single<f32> {
     /// Of a small layer with so many lines, and chains of x's columns and of h's.
@@ -38,9 +40,9 @@ impl<const N: usize, const X: usize, const C: usize> Op for Small<'_, '_, N, X, 
 }
 
 /// See [`one_step::of_large`].
-struct Large<'a, 'b, E: Element> {
-    layer: &'a Packed<E>,
-    step: &'a mut OneStep<'b>,
+pub(super) struct Large<'a, 'b, E: Element> {
+    pub(super) layer: &'a Packed<E>,
+    pub(super) step: &'a mut OneStep<'b>,
 }
 
 impl<E: Element> Op for Large<'_, '_, E> {
@@ -58,12 +60,12 @@ impl<E: Element> Op for Large<'_, '_, E> {
 }
 
 impl<E: Element> Packed<E> {
-    /// Ready for single steps of a large layer, if there is a function.
-    pub(super) fn ready_for_one_step(mut self, token: Token) -> Self {
+    /// Ready for single steps, if there is a function: `step`, which runs [`Large`], unless there is one for its sizes.
+    pub(super) fn ready_for_one_step(mut self, token: Token, step: Step<E>) -> Self {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let served = self.projection.is_none() && self.bias.len() >= 4 && !in_f16 && !matches!(token, Token::Scalar(_));
         if served && self.single.is_none() {
-            self.single = Some(Single { token, step: |token, layer, step| token.run(Large { layer, step }) });
+            self.single = Some(Single { token, step });
         }
         self
     }

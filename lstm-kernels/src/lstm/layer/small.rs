@@ -17,8 +17,8 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::one_step::Single;
-use super::{LayerPass, Packed, PackedLayer, Pass, Place};
+use super::one_step::{Single, Step};
+use super::{LayerPass, Packed, PackedLayer, Pass, Place, of_f32};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::run::{AHEAD, pays};
@@ -205,14 +205,21 @@ impl LayerPass<'_, f32> {
 }
 
 impl<E: Element> Packed<E> {
-    /// The layer of these weights, which are widened if that suits it.
-    pub(super) fn widened_if_small(self, token: Token, layer: impl FnOnce(Self) -> PackedLayer) -> PackedLayer {
+    /// The layer of these weights, which are widened if that suits it. `step`: as in
+    /// [`ready_for_one_step`](Self::ready_for_one_step).
+    pub(super) fn widened_if_small(
+        self,
+        token: Token,
+        step: Step<E>,
+        layer: impl FnOnce(Self) -> PackedLayer,
+    ) -> PackedLayer {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let near = self.sizes.columns() * size_of_val(&self.bias[..]) <= NEAR;
         if self.small && near && !in_f16 {
-            PackedLayer::F32(self.widened().ready_for_one_stream(token).ready_for_one_step(token))
+            let layer = self.widened().ready_for_one_stream(token);
+            PackedLayer::F32(layer.ready_for_one_step(token, of_f32::step))
         } else {
-            layer(self.ready_for_one_step(token))
+            layer(self.ready_for_one_step(token, step))
         }
     }
 
