@@ -6,14 +6,15 @@ use crate::isa::{Isa, Token};
 use crate::kernel::one_step::{self, OneStep, Weights};
 use crate::simd::{Op, Simd};
 
+/// Runs [`Small`] or [`Large`].
+pub(super) type Step<E> = fn(Token, &Packed<E>, &mut OneStep<'_>);
+
 /// The function for a layer's sizes, chosen as it is packed.
 #[derive(Clone, Copy)]
 pub(super) struct Single<E: Element> {
     token: Token,
     step: Step<E>,
 }
-
-pub(super) type Step<E> = fn(Token, &Packed<E>, &mut OneStep<'_>);
 
 impl Single<f32> {
     /// Of a small layer with so many lines, and chains of x's columns and of h's.
@@ -60,7 +61,7 @@ impl<E: Element> Op for Large<'_, '_, E> {
 }
 
 impl<E: Element> Packed<E> {
-    /// Ready for single steps, if there is a function: `step`, which runs [`Large`], unless there is one for its sizes.
+    /// Ready for single steps, if there is a function: that for its sizes, or `step`, which runs [`Large`].
     pub(super) fn ready_for_one_step(mut self, token: Token, step: Step<E>) -> Self {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let served = self.projection.is_none() && self.bias.len() >= 4 && !in_f16 && !matches!(token, Token::Scalar(_));
