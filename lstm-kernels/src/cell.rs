@@ -245,7 +245,8 @@ impl<
     /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`. No
     /// allocation, no lock, no system call, no panic. A cell of more than 24 KiB of weights (or 32), at least 8 inputs
     /// and up to 2,048 units reads x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack
-    /// (more [without optimisation](crate#a-debug-build)).
+    /// (more [without optimisation](crate#a-debug-build)). Long sequences of 64 to 512 units take 0.8 to 0.86 of the time
+    /// in an `Lstm`, which has a copy of x's weights for that (f32, AVX-512 on AMD's CPUs; Zen 4).
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.
