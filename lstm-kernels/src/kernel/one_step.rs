@@ -49,7 +49,7 @@ pub(crate) struct OneStep<'a> {
 }
 
 /// The packed weights of a layer: x's columns, h's, and the bias.
-pub(crate) struct Weights<'a, E: Element> {
+pub(crate) struct OfLayer<'a, E: Element> {
     pub(crate) w_ih: &'a [E::Line],
     pub(crate) w_hh: &'a [E::Line],
     pub(crate) bias: &'a [Line],
@@ -60,7 +60,7 @@ pub(crate) struct Weights<'a, E: Element> {
 #[inline(always)]
 pub(crate) fn of_small<S: Simd, const N: usize, const X: usize, const C: usize>(
     simd: S,
-    Weights { w_ih, w_hh, bias, hidden }: Weights<'_, f32>,
+    OfLayer { w_ih, w_hh, bias, hidden }: OfLayer<'_, f32>,
     step: &mut OneStep<'_>,
 ) {
     if const { streams::<S>(N) == 0 } {
@@ -83,7 +83,7 @@ pub(crate) fn of_small<S: Simd, const N: usize, const X: usize, const C: usize>(
 #[inline(always)]
 pub(crate) fn of_large<S: Simd, E: Element>(
     simd: S,
-    Weights { w_ih, w_hh, bias, hidden }: Weights<'_, E>,
+    OfLayer { w_ih, w_hh, bias, hidden }: OfLayer<'_, E>,
     last: usize,
     step: &mut OneStep<'_>,
 ) {

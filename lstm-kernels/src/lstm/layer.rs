@@ -23,7 +23,7 @@ use core::ops::{Range, RangeInclusive};
 use half::{bf16, f16};
 
 use self::dense::Dense;
-use self::one_step::{Large, Single};
+use self::one_step::{Large, Step};
 use self::overlap::Overlap;
 use self::small::OneStream;
 use super::{Dtype, LstmConfig};
@@ -78,7 +78,7 @@ pub(crate) struct Packed<E: Element> {
     /// Of a small layer of f32, if x is one block of columns.
     one_stream: Option<OneStream>,
     /// See [`one_step`].
-    single: Option<Single<E>>,
+    one_step: Option<Step<E>>,
 }
 
 mod dense;
@@ -189,8 +189,8 @@ impl<E: Element> Packed<E> {
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
         let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
         let small = groups == 1 && projection.is_none() && !matches!(token, Token::Scalar(_));
-        let (overlap, one_stream, single) = (None, None, None);
-        let packed = Self { sizes, bias, columns, overlap, x_lines, groups, projection, small, one_stream, single };
+        let (overlap, one_stream, one_step) = (None, None, None);
+        let packed = Self { sizes, bias, columns, overlap, x_lines, groups, projection, small, one_stream, one_step };
         Ok(packed.ready_to_overlap(token))
     }
 

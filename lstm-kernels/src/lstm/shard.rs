@@ -196,7 +196,7 @@ impl Shard {
             let x = if n == 0 { x } else { &before[(n - 1) * padded..][..hidden] };
             let (h, c) = (&mut here[..padded], &mut self.c[n * padded..][..padded]);
             let out = if n + 1 == lstm.layers.len() { &mut *output } else { &mut [] };
-            layer.step(OneStep { x, h, c, out, room, backwards });
+            layer.step(lstm.token, OneStep { x, h, c, out, room, backwards });
         }
     }
 

@@ -136,13 +136,10 @@ impl Lstm {
     /// [`advance`](Self::advance) of one time step of one sequence.
     #[inline(never)]
     fn advance_one(&self, stream: &mut Stream, x: &[f32], output: &mut [f32]) -> Result<(), Error> {
-        self.config.check_stream(&stream.config)?;
-        if !self.one_step {
+        if !self.one_step || output.len() != self.config.hidden_size {
             return self.advance_any(stream, Input::new(x, &[1, 1, x.len()]), output);
         }
-        if output.len() != self.config.hidden_size {
-            return check_elements("output", output.len(), [1, 1, self.config.hidden_size]);
-        }
+        self.config.check_stream(&stream.config)?;
         stream.workspace.advance_one(self, x, output);
         Ok(())
     }

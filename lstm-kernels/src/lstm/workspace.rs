@@ -134,7 +134,7 @@ impl Workspace {
         if lstm.needs_room {
             return self.one_step_in_room(lstm, x, (h, c), backwards);
         }
-        lstm.layers[0].step(OneStep { x, h, c, out: &mut [], room: &mut [], backwards });
+        lstm.layers[0].step(lstm.token, OneStep { x, h, c, out: &mut [], room: &mut [], backwards });
     }
 
     /// The same, of a layer that is not small, or on copies of states that have no padding.
@@ -143,13 +143,13 @@ impl Workspace {
         self.make_room(lstm);
         let (layer, hidden) = (&lstm.layers[0], lstm.config.hidden_size);
         if hidden.is_multiple_of(4) {
-            return layer.step(OneStep { x, h, c, out: &mut [], room: &mut self.room, backwards });
+            return layer.step(lstm.token, OneStep { x, h, c, out: &mut [], room: &mut self.room, backwards });
         }
         let (h_copy, rest) = self.room.split_at_mut(layout::padded(hidden));
         let (c_copy, room) = rest.split_at_mut(layout::padded(hidden));
         h_copy[..hidden].copy_from_slice(h);
         c_copy[..hidden].copy_from_slice(c);
-        layer.step(OneStep { x, h: h_copy, c: c_copy, out: h, room, backwards });
+        layer.step(lstm.token, OneStep { x, h: h_copy, c: c_copy, out: h, room, backwards });
         c.copy_from_slice(&c_copy[..hidden]);
     }
 

@@ -3,32 +3,18 @@
 use super::{Packed, PackedLayer};
 use crate::element::{Element, adds_in_f16};
 use crate::isa::{Isa, Token};
-use crate::kernel::one_step::{self, OneStep, Weights};
+use crate::kernel::one_step::{self, OfLayer, OneStep};
 use crate::simd::{Op, Simd};
 
-/// Runs [`Small`] or [`Large`].
+/// The function for a layer's sizes, chosen as it is packed. It runs [`Small`] or [`Large`].
 pub(super) type Step<E> = fn(Token, &Packed<E>, &mut OneStep<'_>);
-
-/// The function for a layer's sizes, chosen as it is packed.
-#[derive(Clone, Copy)]
-pub(super) struct Single<E: Element> {
-    token: Token,
-    step: Step<E>,
-}
-
-impl Single<f32> {
-    /// Of a small layer with so many lines, and chains of x's columns and of h's.
-    pub(super) fn of_small<const N: usize, const X: usize, const C: usize>(token: Token) -> Self {
-        Self { token, step: |token, layer, step| token.run(Small::<N, X, C> { layer, step }) }
-    }
-}
 
 // (Two pointers, for arguments of an [`Op`] go through memory.)
 
 /// See [`one_step::of_small`].
-struct Small<'a, 'b, const N: usize, const X: usize, const C: usize> {
-    layer: &'a Packed<f32>,
-    step: &'a mut OneStep<'b>,
+pub(super) struct Small<'a, 'b, const N: usize, const X: usize, const C: usize> {
+    pub(super) layer: &'a Packed<f32>,
+    pub(super) step: &'a mut OneStep<'b>,
 }
 
 impl<const N: usize, const X: usize, const C: usize> Op for Small<'_, '_, N, X, C> {
@@ -65,21 +51,21 @@ impl<E: Element> Packed<E> {
     pub(super) fn ready_for_one_step(mut self, token: Token, step: Step<E>) -> Self {
         let in_f16 = E::F16 && token.isa() == Isa::V4F16;
         let served = self.projection.is_none() && self.bias.len() >= 4 && !in_f16 && !matches!(token, Token::Scalar(_));
-        if served && self.single.is_none() {
-            self.single = Some(Single { token, step });
+        if served && self.one_step.is_none() {
+            self.one_step = Some(step);
         }
         self
     }
 
-    fn weights(&self) -> Weights<'_, E> {
+    fn weights(&self) -> OfLayer<'_, E> {
         let (w_ih, w_hh) = self.tensors();
-        Weights { w_ih, w_hh, bias: &self.bias, hidden: self.sizes.hidden }
+        OfLayer { w_ih, w_hh, bias: &self.bias, hidden: self.sizes.hidden }
     }
 
     /// One time step of one stream, on states with padding.
     #[inline]
-    fn step(&self, step: &mut OneStep<'_>) {
-        if let Some(Single { token, step: run }) = self.single {
+    fn step(&self, token: Token, step: &mut OneStep<'_>) {
+        if let Some(run) = self.one_step {
             run(token, self, step);
         }
     }
@@ -89,9 +75,9 @@ impl PackedLayer {
     /// Whether [`step`](Self::step) can be used.
     pub(crate) const fn steps_alone(&self) -> bool {
         match self {
-            Self::F32(layer) => layer.single.is_some(),
-            Self::F16(layer) => layer.single.is_some(),
-            Self::Bf16(layer) => layer.single.is_some(),
+            Self::F32(layer) => layer.one_step.is_some(),
+            Self::F16(layer) => layer.one_step.is_some(),
+            Self::Bf16(layer) => layer.one_step.is_some(),
         }
     }
 
@@ -102,11 +88,11 @@ impl PackedLayer {
 
     /// One time step of one stream.
     #[inline]
-    pub(crate) fn step(&self, mut step: OneStep<'_>) {
+    pub(crate) fn step(&self, token: Token, mut step: OneStep<'_>) {
         match self {
-            Self::F32(layer) => layer.step(&mut step),
-            Self::F16(layer) => layer.step(&mut step),
-            Self::Bf16(layer) => layer.step(&mut step),
+            Self::F32(layer) => layer.step(token, &mut step),
+            Self::F16(layer) => layer.step(token, &mut step),
+            Self::Bf16(layer) => layer.step(token, &mut step),
         }
     }
 }

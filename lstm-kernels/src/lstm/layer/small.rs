@@ -17,7 +17,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::one_step::{Single, Step};
+use super::one_step::{self, Step};
 use super::{LayerPass, Packed, PackedLayer, Pass, Place, of_f32};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
@@ -40,12 +40,12 @@ pub(super) struct OneStream {
 
 impl OneStream {
     /// For so many lines, and chains of x's columns and of h's; and the function of a single step.
-    fn new(token: Token, lines: usize, x: usize, h: usize) -> Option<(Self, Single<f32>)> {
+    fn new(token: Token, lines: usize, x: usize, h: usize) -> Option<(Self, Step<f32>)> {
         macro_rules! choose {
             ($($lines:literal $x:literal $h:literal,)*) => { match (lines, x, h) {
                 $( ($lines, $x, $h) => Some((
                     Self { token, steps: |token, steps| token.run(small::Steps::<1, $lines, $x, $h>(steps)) },
-                    Single::of_small::<$lines, $x, $h>(token),
+                    |token, layer, step| token.run(one_step::Small::<$lines, $x, $h> { layer, step }),
                 )), )*
                 _ => None,
             } };
@@ -238,8 +238,8 @@ impl<E: Element> Packed<E> {
         }
         let Self { sizes, bias, groups, small, .. } = self;
         let x_lines = sizes.input * lines;
-        let (overlap, projection, one_stream, single) = (None, None, None, None);
-        Packed { sizes, bias, columns, overlap, x_lines, groups, projection, small, one_stream, single }
+        let (overlap, projection, one_stream, one_step) = (None, None, None, None);
+        Packed { sizes, bias, columns, overlap, x_lines, groups, projection, small, one_stream, one_step }
     }
 }
 
@@ -257,7 +257,7 @@ impl Packed<f32> {
         let (Sizes { input, hidden, .. }, lines) = (self.sizes, self.bias.len());
         if self.small && input <= BLOCK {
             let functions = OneStream::new(token, lines, chains(input, lines), chains(hidden, lines));
-            (self.one_stream, self.single) = functions.unzip();
+            (self.one_stream, self.one_step) = functions.unzip();
         }
         self
     }
