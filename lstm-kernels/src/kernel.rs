@@ -18,7 +18,7 @@
 //! ```
 //!
 //! Many streams: [`batch`]. Whole sequences: [`mod@run`], of run-time sizes [`small`], [`group`], [`overlap`] and
-//! [`product`]; single steps of run-time sizes: [`one_step`].
+//! [`product`]; single steps of run-time sizes: [`one_step`]; on Zen 4's narrower units: [`narrow`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
@@ -121,6 +121,7 @@ mod gates;
 pub(crate) mod group;
 #[cfg(target_arch = "x86_64")]
 mod in_f16;
+pub(crate) mod narrow;
 #[cfg(feature = "lstm")]
 pub(crate) mod one_step;
 #[cfg(feature = "lstm")]

@@ -43,7 +43,7 @@ pub(crate) fn prefetch_near<T>(data: &T) {
 #[inline]
 pub(crate) fn intel() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return x86::intel();
+    return x86::cpu() == x86::Cpu::Intel;
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
@@ -52,6 +52,16 @@ pub(crate) fn intel() -> bool {
 #[inline]
 pub(crate) fn as_on_intel() -> bool {
     cfg!(debug_assertions) || intel()
+}
+
+/// Whether to do what pays on AMD's CPUs up to Zen 4, whose units have 256 bits: there, but with debug assertions on all
+/// others, so that the tests of both builds go both ways on every CPU.
+#[inline]
+pub(crate) fn as_up_to_zen_4() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return (x86::cpu() == x86::Cpu::UpToZen4) != cfg!(debug_assertions);
+    #[cfg(not(target_arch = "x86_64"))]
+    cfg!(debug_assertions)
 }
 
 /// One instruction set, given as the token that proves it.
@@ -86,6 +96,12 @@ pub trait Simd: Copy {
 
     /// Runs `op` with the instruction set enabled for all that is inlined into it.
     fn enter<O: Op>(self, op: O) -> O::Output;
+
+    /// Whether [`enter`](Self::enter) runs `op` on narrower vectors: see [`Op::NARROW`].
+    #[inline(always)]
+    fn narrows<O: Op>(self, _op: &O) -> bool {
+        false
+    }
 
     /// Runs a part of a kernel as a function of its own.
     fn outline<F: Section<Self>>(self, section: F);
@@ -130,7 +146,16 @@ pub trait Op: Sized {
     /// Whether an instruction set with arithmetic in f16 makes a difference.
     const F16: bool = false;
 
+    /// Whether there may be a gain from AVX-512 with vectors of 256 bits, where the units have no more.
+    const NARROW: bool = false;
+
     fn run<S: Simd>(self, simd: S) -> Self::Output;
+
+    /// Whether there is, with these arguments.
+    #[inline(always)]
+    fn is_narrow(&self) -> bool {
+        true
+    }
 
     #[inline(always)]
     fn run_f16<S: F16Simd>(self, simd: S) -> Self::Output {
@@ -176,6 +201,8 @@ pub trait Vector<S, const N: usize>: Copy {
     fn splat(simd: S, value: f32) -> Self;
     fn load(simd: S, lanes: &[f32; N]) -> Self;
     fn store(self, simd: S, lanes: &mut [f32; N]);
+    /// Stores as many of the first lanes as there are: all but 1 to 3, or none.
+    fn store_most(self, simd: S, lanes: &mut [f32]);
     fn add(self, simd: S, other: Self) -> Self;
     fn mul(self, simd: S, other: Self) -> Self;
     fn div(self, simd: S, other: Self) -> Self;
@@ -205,6 +232,17 @@ pub trait Vector<S, const N: usize>: Copy {
     fn at_most(self, simd: S, most: f32) -> Self;
     /// Lanes in which `|reference| < TINY` become +0; the others stay. A NaN reference counts as large.
     fn zero_where_tiny(self, simd: S, reference: Self) -> Self;
+}
+
+/// [`Vector::store_most`] of 4 lanes, one by one: straight from the register.
+#[inline(always)]
+fn store_most_of_4(value: [f32; 4], lanes: &mut [f32]) {
+    match lanes {
+        [a] => *a = value[0],
+        [a, b] => [*a, *b] = [value[0], value[1]],
+        [a, b, c] => [*a, *b, *c] = [value[0], value[1], value[2]],
+        _ => {}
+    }
 }
 
 /// A vector that can be taken apart into its lower and upper half, and put together.
@@ -247,6 +285,13 @@ macro_rules! pair {
                 let [a, b] = pulp::bytemuck::cast_mut::<_, [[f32; $half]; 2]>(lanes);
                 self.0[0].store(simd, a);
                 self.0[1].store(simd, b);
+            }
+            #[inline(always)]
+            fn store_most(self, simd: S, lanes: &mut [f32]) {
+                if let Some((low, high)) = lanes.split_first_chunk_mut() {
+                    self.0[0].store(simd, low);
+                    self.0[1].store_most(simd, high);
+                }
             }
             #[inline(always)]
             fn add(self, simd: S, other: Self) -> Self {

@@ -71,13 +71,13 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             tiles_of!(2);
         }
         for (state, x) in states.iter_mut().zip(xs) {
-            let step = Step { weights, x: [x], states: from_mut(state) };
-            // Not through `early`, by which streams in turn lose; else by the function that `step` and `run` enter, so
-            // that there is only one.
-            if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } {
-                simd.enter(step);
+            let step = Alone(Step { weights, x: [x], states: from_mut(state) });
+            // Not through `early` or `narrow`, by which streams in turn lose; else by the function that `step` and `run`
+            // enter, so that there is only one.
+            if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } || simd.narrows(&step) {
+                simd.enter(step.0);
             } else {
-                simd.enter(Alone(step));
+                simd.enter(step);
             }
         }
     }

@@ -26,6 +26,10 @@
 //! (1, 16) 46. For (1, 32) the order of 5 lines: 54.6; the others' columns between the quotients and the updates of the
 //! first: 55. Two halves' quotients before the updates of both: (1, 16) 43. With AVX2 8 units at a time in larger
 //! layers, where there is a broadcast for 4 multiply-adds and not for 8: (1, 20) 57 to 60, (1, 32) 106 to 116.
+//!
+//! On Zen 4 halves gain what they do on Zen 5 where 32 registers hold both ([`narrow`](super::narrow)): (1, 16) 48.7 to
+//! 45.2. With AVX2, where sums wait in memory, they lose: 50.0 to 53.3, so they are left out there ([`pays`]).
+//! **Tried and lost** with these 32 registers: 8, 8 and 4 units of (1, 20), 61 to 65; [`blocks`] of (10, 20), 72 to 76.
 
 use core::hint::black_box;
 
@@ -33,7 +37,7 @@ use super::gates::{Lanes, activate, activate_8};
 use super::sums::{Part, add, advance, join};
 use crate::element::Element;
 use crate::layout::Line;
-use crate::simd::{Simd, Split, Vector};
+use crate::simd::{Simd, Split, Vector, as_up_to_zen_4};
 
 /// A step, from x to the store of h, of one group of lines.
 pub(super) struct OneGroup<'a, E: Element> {
@@ -56,6 +60,17 @@ pub(super) const fn serves<S: Simd, E: Element>(lines: usize, x_chains: usize) -
         }
 }
 
+/// Whether one that it [`serves`] is faster, on this CPU.
+#[inline(always)]
+pub(super) fn pays<S: Simd>(lines: usize) -> bool {
+    lines != 4 || const { holds_halves::<S>() } || !as_up_to_zen_4()
+}
+
+/// Whether the registers hold both halves.
+const fn holds_halves<S: Simd>() -> bool {
+    S::ACCUMULATORS >= 8
+}
+
 /// The step, of `R` lines, with `X` chains of x's columns. Two of h's.
 #[inline(always)]
 pub(super) fn step<S: Simd, E: Element, const R: usize, const X: usize>(simd: S, step: OneGroup<'_, E>) {
@@ -69,8 +84,7 @@ pub(super) fn step<S: Simd, E: Element, const R: usize, const X: usize>(simd: S,
         let Some(z) = z.first_chunk() else { return };
         if hidden == 16 {
             // Lengths that the compiler knows: of sizes known at run time, (1, 16) 64 to 57 ns on Zen 4.
-            let (w_hh, lanes) = (&w_hh[..16 * 4], (&mut lanes.0[..16], &mut lanes.1[..16]));
-            return halves::<S, E>(simd, *z, w_hh, 16, lanes);
+            return halves::<S, E>(simd, *z, &w_hh[..16 * 4], 16, lanes.split_at(16).0);
         }
         return halves::<S, E>(simd, *z, w_hh, hidden, lanes);
     }
@@ -90,52 +104,61 @@ fn blocks<S: Simd, E: Element, const R: usize, const A: usize, const B: usize>(
     z: [S::Row; R],
     w_hh: &[E::Line],
     hidden: usize,
-    (h, c): Lanes<'_>,
+    lanes: Lanes<'_>,
 ) {
-    let ((h_a, h_b), (c_a, c_b)) = (h.split_at_mut(4 * A), c.split_at_mut(4 * A));
+    let (of_a, of_b) = lanes.split_at(4 * A);
     let (low, high) = w_hh.split_at(4 * A * R);
     let zero = S::Row::splat(simd, 0.0);
-    let part = Part { columns: low, stride: R, first: 0, inputs: [&*h_a] };
+    let part = Part { columns: low, stride: R, first: 0, inputs: [&*of_a.h] };
     let [[even], [odd]] = advance::<S, E, R, 1, 2, 2>(simd, 0, [[z], [[zero; R]]], &part);
     let (mut a, mut b) = ([[[zero; A]]; 2], [[[zero; B]]; 2]);
     each!(n < A => { (a[0][0][n], a[1][0][n]) = (even[n], odd[n]); });
     each!(n < B => { (b[0][0][n], b[1][0][n]) = (even[A + n], odd[A + n]); });
 
-    let inputs = [&h_b[..hidden - 4 * A]];
+    let inputs = [&of_b.h[..hidden - 4 * A]];
     let [a, a_odd] = advance::<S, E, A, 1, 2, 2>(simd, 0, a, &Part { columns: high, stride: R, first: 0, inputs });
     let [a] = join(simd, a, a_odd);
-    if const { R > 5 } {
-        activate::<S, A, false>(simd, &a, h_a, c_a);
+    macro_rules! others {
+        () => {{
+            let part = Part { columns: high, stride: R, first: A, inputs };
+            let [b, b_odd] = advance::<S, E, B, 1, 2, 2>(simd, 0, b, &part);
+            let [b] = join(simd, b, b_odd);
+            b
+        }};
     }
-    let [b, b_odd] = advance::<S, E, B, 1, 2, 2>(simd, 0, b, &Part { columns: high, stride: R, first: A, inputs });
-    let [b] = join(simd, b, b_odd);
-    if const { R <= 5 } {
-        activate::<S, A, false>(simd, &a, h_a, c_a);
-    }
-    activate::<S, B, false>(simd, &b, h_b, c_b);
+    let b = if const { R > 5 } {
+        activate::<S, A, false>(simd, &a, of_a);
+        others!()
+    } else {
+        let b = others!();
+        activate::<S, A, false>(simd, &a, of_a);
+        b
+    };
+    activate::<S, B, false>(simd, &b, of_b);
 }
 
 /// h's columns and the gates of 4 lines.
 #[inline(always)]
-fn halves<S: Simd, E: Element>(simd: S, z: [S::Row; 4], w_hh: &[E::Line], hidden: usize, (h, c): Lanes<'_>) {
-    let ((h_a, h_b), (c_a, c_b)) = (h.split_at_mut(8), c.split_at_mut(8));
+fn halves<S: Simd, E: Element>(simd: S, z: [S::Row; 4], w_hh: &[E::Line], hidden: usize, lanes: Lanes<'_>) {
+    let (of_a, of_b) = lanes.split_at(8);
     let (low, high) = w_hh.split_at(8 * 4);
     let (mut a, mut b) = ([S::Half::splat(simd, 0.0); 4], [S::Half::splat(simd, 0.0); 4]);
     each_of_4!(n < 4 => { [a[n], b[n]] = z[n].split(); });
     let zero = [S::Half::splat(simd, 0.0); 4];
     // In memory: 16 registers do not hold both halves, and which accumulators the compiler puts on the stack instead,
     // in each round of a loop, depends on the program around ((1, 16) 41 or 46 ns).
-    let mut b = columns::<S, E, 1>(simd, [b, zero], low, h_a);
-    let b = black_box(&mut b);
-    let a = columns::<S, E, 0>(simd, [a, zero], low, h_a);
-    let rest = &h_b[..hidden - 8];
+    let aside = const { !holds_halves::<S>() };
+    let mut b = columns::<S, E, 1>(simd, [b, zero], low, of_a.h);
+    let b = if aside { black_box(&mut b) } else { &mut b };
+    let a = columns::<S, E, 0>(simd, [a, zero], low, of_a.h);
+    let rest = &of_b.h[..hidden - 8];
     let [mut a, a_odd] = columns::<S, E, 0>(simd, a, high, rest);
     each_of_4!(n < 4 => { a[n] = a[n].add(simd, a_odd[n]); });
-    let a = black_box(&mut a);
+    let a = if aside { black_box(&mut a) } else { &mut a };
     let [mut b, b_odd] = columns::<S, E, 1>(simd, *b, high, rest);
     each_of_4!(n < 4 => { b[n] = b[n].add(simd, b_odd[n]); });
-    activate_8(simd, *a, h_a, c_a);
-    activate_8(simd, b, h_b, c_b);
+    activate_8(simd, *a, of_a);
+    activate_8(simd, b, of_b);
 }
 
 /// Half `HALF` of some columns of 4 lines, in two chains. See [`advance`], which does it for whole lines.

@@ -29,33 +29,85 @@
 //! the next 16 units begun before the update of these, 73 cycles, 32 streams of (64, 64) and (256, 256) half a percent
 //! faster, not worth a second form of `updated`; the same with the operations of both in turn, 4 % slower.
 
-use pulp::bytemuck::cast_mut;
-
 use crate::activation::{P, P_HALF, Quotient, Ratio, ratio};
 use crate::layout::Line;
 use crate::simd::{Op, Section, Simd, Split, Vector, as_on_intel};
 
 /// A stream's h and c, from some unit on.
-pub(crate) type Lanes<'a> = (&'a mut [f32], &'a mut [f32]);
+#[derive(Default)]
+pub(crate) struct Lanes<'a> {
+    pub(crate) h: &'a mut [f32],
+    pub(crate) c: &'a mut [f32],
+    /// Where h goes, too: as many units as there are without padding, or none. (To read h again as soon as it is stored
+    /// holds up all loads behind it.)
+    pub(crate) out: &'a mut [f32],
+}
 
-/// Applies the gates of one group to its units' h and c, which start at the slices' beginning. `FAST`: see
-/// [`ratio`].
+impl<'a> Lanes<'a> {
+    /// Those of h and c alone.
+    #[inline(always)]
+    pub(crate) fn new(h: &'a mut [f32], c: &'a mut [f32]) -> Self {
+        Self { h, c, out: &mut [] }
+    }
+
+    /// The first `N` units, and the others.
+    #[inline(always)]
+    fn first<const N: usize>(self) -> Option<(Units<'a, N>, Self)> {
+        let (h, h_rest) = self.h.split_first_chunk_mut()?;
+        let (c, c_rest) = self.c.split_first_chunk_mut()?;
+        let (out, out_rest) = self.out.split_at_mut(usize::min(N, self.out.len()));
+        Some((Units { h, c, out }, Self { h: h_rest, c: c_rest, out: out_rest }))
+    }
+
+    /// Those from some unit on.
+    #[inline(always)]
+    fn from(&mut self, units: usize) -> Lanes<'_> {
+        let first = usize::min(units, self.out.len());
+        Lanes { h: &mut self.h[units..], c: &mut self.c[units..], out: &mut self.out[first..] }
+    }
+
+    /// The first units, and the others.
+    #[inline(always)]
+    pub(crate) fn split_at(self, units: usize) -> (Self, Self) {
+        let (h, h_rest) = self.h.split_at_mut(units);
+        let (c, c_rest) = self.c.split_at_mut(units);
+        let (out, out_rest) = self.out.split_at_mut(usize::min(units, self.out.len()));
+        (Self { h, c, out }, Self { h: h_rest, c: c_rest, out: out_rest })
+    }
+}
+
+/// [`Lanes`] of `N` units. The last of a layer may have less output than that.
+struct Units<'a, const N: usize> {
+    h: &'a mut [f32; N],
+    c: &'a mut [f32; N],
+    out: &'a mut [f32],
+}
+
+impl<const N: usize> Units<'_, N> {
+    /// Stores what [`updated`] has made.
+    #[inline(always)]
+    fn store<S: Simd, V: Vector<S, N>>(self, simd: S, [h, c]: [V; 2]) {
+        c.store(simd, self.c);
+        h.store(simd, self.h);
+        match self.out.first_chunk_mut() {
+            Some(out) => h.store(simd, out),
+            None => h.store_most(simd, self.out), // There is padding, or no output.
+        }
+    }
+}
+
+/// Applies the gates of one group to its units, which start at the lanes' beginning. `FAST`: see [`ratio`].
 #[inline(always)]
-pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(
-    simd: S,
-    z: &[S::Row; R],
-    h: &mut [f32],
-    c: &mut [f32],
-) {
+pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(simd: S, z: &[S::Row; R], lanes: Lanes<'_>) {
     if const { !S::PORTABLE || R <= 4 } {
-        return simd.section(Gates::<S, R, FAST> { z, h, c });
+        return simd.section(Gates::<S, R, FAST> { z, lanes });
     }
     // Where one operation after the other is computed, functions for up to 4 lines do.
+    let mut lanes = lanes;
     macro_rules! gates {
         ($lines:literal, $first:expr) => {
             if let Some(z) = z[$first..].first_chunk() {
-                let (h, c) = (&mut h[4 * $first..], &mut c[4 * $first..]);
-                simd.section(Gates::<S, $lines, FAST> { z, h, c });
+                simd.section(Gates::<S, $lines, FAST> { z, lanes: lanes.from(4 * $first) });
             }
         };
     }
@@ -70,37 +122,29 @@ pub(crate) const fn waits(lines: usize, streams: usize) -> bool {
 
 /// [`activate`] for each of `T` streams, who may [wait](waits).
 #[inline(always)]
-pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(
-    simd: S,
-    z: &[S::Row; R],
-    h: &mut [f32],
-    c: &mut [f32],
-) {
+pub(crate) fn activate_small<S: Simd, const R: usize, const T: usize>(simd: S, z: &[S::Row; R], lanes: Lanes<'_>) {
     if const { waits(R, T) } {
-        activate::<S, R, true>(simd, z, h, c);
+        activate::<S, R, true>(simd, z, lanes);
     } else {
-        activate::<S, R, false>(simd, z, h, c);
+        activate::<S, R, false>(simd, z, lanes);
     }
 }
 
 /// [`activate`] for 8 units, a half line each.
 #[inline(always)]
-pub(crate) fn activate_8<S: Simd>(simd: S, z: [S::Half; 4], h: &mut [f32], c: &mut [f32]) {
-    let (Some(h8), Some(c8)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
-    update::<S, S::Half, 8, true>(simd, gates_of::<S, S::Half, 8, true>(simd, z), h8, c8);
+pub(crate) fn activate_8<S: Simd>(simd: S, z: [S::Half; 4], lanes: Lanes<'_>) {
+    update::<S, S::Half, 8, true>(simd, gates_of::<S, S::Half, 8, true>(simd, z), lanes);
 }
 
 struct Gates<'a, S: Simd, const R: usize, const FAST: bool> {
     z: &'a [S::Row; R],
-    h: &'a mut [f32],
-    c: &'a mut [f32],
+    lanes: Lanes<'a>,
 }
 
 impl<S: Simd, const R: usize, const FAST: bool> Section<S> for Gates<'_, S, R, FAST> {
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { z, h, c } = self;
-        let mut lanes = (h, c);
+        let Self { z, mut lanes } = self;
         // All quotients first: they do not wait for each other, the updates after them have two divisions in a row.
         let mut gates = [ratio::<S, S::Row, 16, FAST>(simd, z[0], &P); R];
         each!(n < R => { gates[n] = ratio::<S, S::Row, 16, FAST>(simd, z[n], &P); });
@@ -168,7 +212,7 @@ impl Op for Activate<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { z, h, c } = self;
-        activate_lines(simd, z, (h, c));
+        activate_lines(simd, z, Lanes::new(h, c));
     }
 }
 
@@ -197,10 +241,8 @@ impl Op for ActivateAll<'_> {
         let rows = h.chunks_exact_mut(4 * lines).zip(c.chunks_exact_mut(4 * lines));
         let mut out = out.chunks_mut(out_stride);
         for ((h, c), z) in rows.zip(z.chunks_exact(lines)) {
-            activate_lines(simd, z, (&mut *h, c));
-            if let Some(out) = out.next() {
-                copy(simd, &h[..hidden], &mut out[..hidden]);
-            }
+            let out = out.next().map_or(&mut [][..], |out| &mut out[..hidden]);
+            activate_lines(simd, z, Lanes { h, c, out });
         }
     }
 }
@@ -241,111 +283,83 @@ fn activate_lines<S: Simd>(simd: S, z: &[Line], mut lanes: Lanes<'_>) {
 
 /// [`activate`] for sums in memory; the rest of the lanes.
 #[inline(always)]
-fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], (h, c): Lanes<'a>) -> Lanes<'a> {
+fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], lanes: Lanes<'a>) -> Lanes<'a> {
     let mut rows = [S::Row::splat(simd, 0.0); R];
     each!(n < R => { rows[n] = S::Row::load(simd, &z[n].0); });
-    let (h, h_rest) = h.split_at_mut(4 * R);
-    let (c, c_rest) = c.split_at_mut(4 * R);
-    activate::<S, R, false>(simd, &rows, h, c);
-    (h_rest, c_rest)
+    let (lanes, rest) = lanes.split_at(4 * R);
+    activate::<S, R, false>(simd, &rows, lanes);
+    rest
 }
 
 /// The gates of 16 units, a line each. Who waits for them on an Intel CPU gets those of 8 and of 8 more behind their
 /// quotients: see the top of the file.
 #[inline(always)]
-fn units_16<'a, S: Simd, const FAST: bool>(simd: S, gates: [Quotient<S::Row>; 4], (h, c): Lanes<'a>) -> Lanes<'a> {
-    let (Some((h16, h)), Some((c16, c))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
-        return Default::default();
-    };
+fn units_16<'a, S: Simd, const FAST: bool>(simd: S, gates: [Quotient<S::Row>; 4], lanes: Lanes<'a>) -> Lanes<'a> {
     if const { FAST && S::MANY_REGISTERS } && as_on_intel() {
-        let ([h_a, h_b], [c_a, c_b]): (&mut [_; 2], &mut [_; 2]) = (cast_mut(h16), cast_mut(c16));
         let [i, f, g, o] = gates;
         let ([i_a, i_b], [f_a, f_b], [g_a, g_b], [o_a, o_b]) = (i.split(), f.split(), g.split(), o.split());
-        update::<S, S::Half, 8, FAST>(simd, [i_a, f_a, g_a, o_a], h_a, c_a);
-        update::<S, S::Half, 8, FAST>(simd, [i_b, f_b, g_b, o_b], h_b, c_b);
+        let lanes = update::<S, S::Half, 8, FAST>(simd, [i_a, f_a, g_a, o_a], lanes);
+        update::<S, S::Half, 8, FAST>(simd, [i_b, f_b, g_b, o_b], lanes)
     } else {
-        update::<S, S::Row, 16, FAST>(simd, gates, h16, c16);
+        update::<S, S::Row, 16, FAST>(simd, gates, lanes)
     }
-    (h, c)
 }
 
 /// The gates of 8 units: two lines, i and f, g and o.
 #[inline(always)]
-fn units_8<'a, S: Simd, const FAST: bool>(simd: S, [i_f, g_o]: [Ratio<S::Row>; 2], (h, c): Lanes<'a>) -> Lanes<'a> {
-    let (Some((h8, h)), Some((c8, c))) = (h.split_first_chunk_mut(), c.split_first_chunk_mut()) else {
-        return Default::default();
-    };
+fn units_8<'a, S: Simd, const FAST: bool>(simd: S, [i_f, g_o]: [Ratio<S::Row>; 2], lanes: Lanes<'a>) -> Lanes<'a> {
     let [i, f] = i_f.sigmoid(simd).split();
     let ([g, _], [_, o]) = (g_o.tanh(simd).split(), g_o.sigmoid(simd).split());
-    update::<S, S::Half, 8, FAST>(simd, [i, f, g, o], h8, c8);
-    (h, c)
+    update::<S, S::Half, 8, FAST>(simd, [i, f, g, o], lanes)
 }
 
 /// The gates of 4 units: one line.
 #[inline(always)]
-fn units_4<S: Simd, const FAST: bool>(simd: S, all: Ratio<S::Row>, (h, c): Lanes<'_>) {
-    let (Some(h4), Some(c4)) = (h.first_chunk_mut(), c.first_chunk_mut()) else { return };
+fn units_4<S: Simd, const FAST: bool>(simd: S, all: Ratio<S::Row>, lanes: Lanes<'_>) {
     let (sigmoid, tanh) = (all.sigmoid(simd).split(), all.tanh(simd).split());
     let ([i, f], [_, o]) = (sigmoid[0].split(), sigmoid[1].split());
     let [g, _] = tanh[1].split();
-    update::<S, S::Quarter, 4, FAST>(simd, [i, f, g, o], h4, c4);
+    update::<S, S::Quarter, 4, FAST>(simd, [i, f, g, o], lanes);
 }
 
 /// The gates of 8 units of each of two streams.
 #[inline(always)]
-fn units_8_of_2<'a, S: Simd>(simd: S, [a, b]: [[S::Row; 2]; 2], lanes: [Lanes<'a>; 2]) -> [Lanes<'a>; 2] {
-    let [(h_a, c_a), (h_b, c_b)] = lanes;
-    let (Some((h8_a, h_a)), Some((c8_a, c_a))) = (h_a.split_first_chunk_mut(), c_a.split_first_chunk_mut()) else {
-        return Default::default();
-    };
-    let (Some((h8_b, h_b)), Some((c8_b, c_b))) = (h_b.split_first_chunk_mut(), c_b.split_first_chunk_mut()) else {
-        return Default::default();
-    };
+fn units_8_of_2<'a, S: Simd>(simd: S, [a, b]: [[S::Row; 2]; 2], [of_a, of_b]: [Lanes<'a>; 2]) -> [Lanes<'a>; 2] {
     let ([i_a, f_a], [g_a, o_a]) = (a[0].split(), a[1].split());
     let ([i_b, f_b], [g_b, o_b]) = (b[0].split(), b[1].split());
     let both = S::Row::join;
     let gates =
         gates_of::<S, _, 16, false>(simd, [both([i_a, i_b]), both([f_a, f_b]), both([g_a, g_b]), both([o_a, o_b])]);
-    let c = both([S::Half::load(simd, c8_a), S::Half::load(simd, c8_b)]);
+    let (Some((a, of_a)), Some((b, of_b))) = (of_a.first(), of_b.first()) else { return Default::default() };
+    let c = both([S::Half::load(simd, a.c), S::Half::load(simd, b.c)]);
     let [h, c] = updated::<S, S::Row, 16, false>(simd, gates, c);
     let (h, c) = (h.split(), c.split());
-    h[0].store(simd, h8_a);
-    h[1].store(simd, h8_b);
-    c[0].store(simd, c8_a);
-    c[1].store(simd, c8_b);
-    [(h_a, c_a), (h_b, c_b)]
+    a.store(simd, [h[0], c[0]]);
+    b.store(simd, [h[1], c[1]]);
+    [of_a, of_b]
 }
 
 /// The gates of 4 units of each of four streams.
 #[inline(always)]
-fn units_4_of_4<S: Simd>(simd: S, lines: [S::Row; 4], [a, b, c, d]: [Lanes<'_>; 4]) {
-    let (Some(h_a), Some(h_b), Some(h_c), Some(h_d)) =
-        (a.0.first_chunk_mut(), b.0.first_chunk_mut(), c.0.first_chunk_mut(), d.0.first_chunk_mut())
-    else {
-        return;
-    };
-    let (Some(c_a), Some(c_b), Some(c_c), Some(c_d)) =
-        (a.1.first_chunk_mut(), b.1.first_chunk_mut(), c.1.first_chunk_mut(), d.1.first_chunk_mut())
-    else {
-        return;
-    };
+fn units_4_of_4<S: Simd>(simd: S, lines: [S::Row; 4], [of_a, of_b, of_c, of_d]: [Lanes<'_>; 4]) {
     let [a, b, c, d] =
         [quarters::<S>(lines[0]), quarters::<S>(lines[1]), quarters::<S>(lines[2]), quarters::<S>(lines[3])];
     let [i, f] = [row::<S>([a[0], b[0], c[0], d[0]]), row::<S>([a[1], b[1], c[1], d[1]])];
     let [g, o] = [row::<S>([a[2], b[2], c[2], d[2]]), row::<S>([a[3], b[3], c[3], d[3]])];
     let gates = gates_of::<S, _, 16, false>(simd, [i, f, g, o]);
+    let (Some((a, _)), Some((b, _)), Some((c, _)), Some((d, _))) =
+        (of_a.first(), of_b.first(), of_c.first(), of_d.first())
+    else {
+        return;
+    };
     let load = S::Quarter::load;
-    let cells = row::<S>([load(simd, c_a), load(simd, c_b), load(simd, c_c), load(simd, c_d)]);
-    let [h, c] = updated::<S, S::Row, 16, false>(simd, gates, cells);
-    let (h, c) = (quarters::<S>(h), quarters::<S>(c));
-    h[0].store(simd, h_a);
-    h[1].store(simd, h_b);
-    h[2].store(simd, h_c);
-    h[3].store(simd, h_d);
-    c[0].store(simd, c_a);
-    c[1].store(simd, c_b);
-    c[2].store(simd, c_c);
-    c[3].store(simd, c_d);
+    let cells = row::<S>([load(simd, a.c), load(simd, b.c), load(simd, c.c), load(simd, d.c)]);
+    let [new_h, new_c] = updated::<S, S::Row, 16, false>(simd, gates, cells);
+    let (new_h, new_c) = (quarters::<S>(new_h), quarters::<S>(new_c));
+    a.store(simd, [new_h[0], new_c[0]]);
+    b.store(simd, [new_h[1], new_c[1]]);
+    c.store(simd, [new_h[2], new_c[2]]);
+    d.store(simd, [new_h[3], new_c[3]]);
 }
 
 #[inline(always)]
@@ -374,17 +388,17 @@ fn each_gate<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, [i, f, g, o]: [R
     [i.sigmoid(simd), f.sigmoid(simd), g.tanh(simd), o.sigmoid(simd)]
 }
 
-/// [`updated`] in memory.
+/// [`updated`] in memory; the rest of the lanes.
 #[inline(always)]
-fn update<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
+fn update<'a, S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,
     gates: [Quotient<V>; 4],
-    h: &mut [f32; N],
-    c: &mut [f32; N],
-) {
-    let [new_h, new_c] = updated::<S, V, N, FAST>(simd, gates, V::load(simd, c));
-    new_c.store(simd, c);
-    new_h.store(simd, h);
+    lanes: Lanes<'a>,
+) -> Lanes<'a> {
+    let Some((units, rest)) = lanes.first() else { return Lanes::default() };
+    let c = V::load(simd, units.c);
+    units.store(simd, updated::<S, V, N, FAST>(simd, gates, c));
+    rest
 }
 
 /// \[h', c'\]: c' = c sigma(f) + sigma(i) tanh(g), h' = sigma(o) tanh(c'), from the gates' quotients; see the top of

@@ -9,7 +9,7 @@
 
 use core::hint::black_box;
 
-use super::gates::activate;
+use super::gates::{Lanes, activate};
 use super::sums::{Part, add, chains, one_tile, tile_lines};
 use crate::element::Element;
 use crate::layout::{Line, packed};
@@ -37,11 +37,13 @@ pub(crate) struct OfGroup<'a, E: Element> {
 impl<E: Element, const N: usize> Op for Group<'_, E, N> {
     type Output = ();
 
+    const NARROW: bool = E::F16;
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let OfGroup { start, w_ih, x, w_hh, h, c, next } = self.0;
         let z = sums::<S, E, N>(simd, Parts { start, w_ih, x, w_hh, h });
-        activate::<S, N, false>(simd, &z, next, c);
+        activate::<S, N, false>(simd, &z, Lanes::new(next, c));
     }
 }
 
@@ -55,6 +57,8 @@ pub(crate) struct Groups<'a, E: Element> {
 
 impl<E: Element> Op for Groups<'_, E> {
     type Output = ();
+
+    const NARROW: bool = E::F16;
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -79,7 +83,7 @@ fn groups<S: Simd, E: Element, const G: usize>(simd: S, groups: Groups<'_, E>) {
     macro_rules! gates {
         ($n:expr, $z:expr) => {
             let (next, c) = (&mut next[$n * 4 * G..][..4 * G], &mut c[$n * 4 * G..][..4 * G]);
-            activate::<S, G, false>(simd, &$z, next, c);
+            activate::<S, G, false>(simd, &$z, Lanes::new(next, c));
         };
     }
     let pairs = if const { G == 4 && S::MANY_REGISTERS } { count / 2 } else { 0 };

@@ -18,7 +18,7 @@
 //! **Range.** x beyond 65,504 counts as 65,504. Products that sum up to more than that in one chain are infinite, as
 //! they are in any arithmetic in f16.
 
-use super::gates::activate;
+use super::gates::{Lanes, activate};
 use super::group_columns;
 use crate::element::F16Line;
 use crate::layout::{F16, Line};
@@ -56,7 +56,7 @@ pub(super) fn step<S, const I: usize, const H: usize, const HP: usize, const LAS
             let z = sums::<S, I, H, $lines, T>(simd, &bias[$n * G..][..$lines], w_ih, w_hh, &xs, &hs);
             for t in 0..T {
                 let ((h, c), first) = (states[t].lanes_mut(), $n * G * 4);
-                activate::<S, $lines, false>(simd, &z[t], &mut h[first..], &mut c[first..]);
+                activate::<S, $lines, false>(simd, &z[t], Lanes::new(&mut h[first..], &mut c[first..]));
             }
         };
     }

@@ -10,10 +10,10 @@
 //! On Zen 4, ns a step of [`LstmCellDyn`](crate::LstmCellDyn), by the way of sequences and so, with AVX-512 and AVX2:
 //!
 //! ```text
-//! (1, 8)      56    34      55    34        (1, 50)     474   365     555   405
-//! (1, 16)     76    50      89    57        (1, 64)     600   558     664   604
-//! (10, 20)   114    70     122    93        (64, 64)  1,223 1,131   1,322 1,185
-//! (32, 32)   268   200     305   259        (128, 128) 4,916 4,764   5,104 4,915
+//! (1, 8)      56    33      55    34        (1, 50)     474   365     555   405
+//! (1, 16)     76    48      89    52        (1, 64)     600   558     664   604
+//! (10, 20)   114    71     122    94        (64, 64)  1,223 1,131   1,322 1,185
+//! (32, 32)   268   202     305   259        (128, 128) 4,916 4,764   5,104 4,915
 //! ```
 //!
 //! Small ones take as long as a cell's, large ones some 60 ns more. Theirs is one function for all groups but the last
@@ -24,10 +24,10 @@
 //!
 //! States without padding (`hidden_size` no multiple of 4) are copied, h and c each way: (1, 18) takes 82 ns for (1,
 //! 20)'s 62. Copied by the kernel, in pieces as it stores them: (1, 18) 79, but small layers that need no copies 2 to 8 ns
-//! slower. (A stream keeps its states with padding: `advance` of (1, 18) takes 70.)
+//! slower. (A stream keeps its states with padding: `advance` of (1, 18) takes 66.)
 
 use super::early::{self, OneGroup};
-use super::gates::{activate_small, copy};
+use super::gates::{Lanes, activate_small, copy};
 use super::group::{Groups, OfGroup, group};
 use super::small::{Parts, streams, sums};
 use crate::element::Element;
@@ -67,15 +67,12 @@ pub(crate) fn of_small<S: Simd, const N: usize, const X: usize, const C: usize>(
         return debug_assert!(false, "no function for a step");
     }
     let OneStep { x, h, c, out, backwards, .. } = step;
-    if const { early::serves::<S, f32>(N, X) } {
-        early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
+    if const { early::serves::<S, f32>(N, X) } && early::pays::<S>(N) {
+        early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: Lanes { h, c, out } });
     } else {
         let parts = Parts { start: bias, w_ih, x: [x], w_hh, h: [&h[..hidden]] };
         let z = sums::<S, 1, N, X, C, true>(simd, &parts, *backwards);
-        activate_small::<S, N, 1>(simd, &z[0], h, c);
-    }
-    if !out.is_empty() {
-        copy(simd, &h[..hidden], &mut out[..hidden]);
+        activate_small::<S, N, 1>(simd, &z[0], Lanes { h, c, out });
     }
 }
 

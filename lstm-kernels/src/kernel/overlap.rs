@@ -81,7 +81,7 @@
 use alloc::vec::Vec;
 use core::hint::black_box;
 
-use super::gates::{activate, copy};
+use super::gates::{Lanes, activate, copy};
 use super::sums::{BLOCK, Part, advance, column, join};
 use crate::element::Element;
 use crate::layout::Line;
@@ -362,13 +362,13 @@ impl<E: Element, const LAST: usize, const CUT: bool> Op for Steps<'_, '_, E, LAS
                 if LAST > 0 && g == groups {
                     let start = &z[4 * STEPS * g + LAST * row..][..LAST];
                     let z = group::<S, E, LAST, CUT>(simd, &mut here, start, &w_hh[4 * g * hidden..], &h[..hidden]);
-                    activate::<S, LAST, false>(simd, &z, &mut next[16 * g..], &mut c[16 * g..]);
+                    activate::<S, LAST, false>(simd, &z, Lanes::new(&mut next[16 * g..], &mut c[16 * g..]));
                     continue;
                 }
                 let g = nth_group(g, groups);
                 let (start, w_hh) = (&z[4 * (STEPS * g + row)..][..4], &w_hh[4 * g * hidden..][..4 * hidden]);
                 let z = group::<S, E, 4, CUT>(simd, &mut here, start, w_hh, &h[..hidden]);
-                activate::<S, 4, false>(simd, &z, &mut next[16 * g..], &mut c[16 * g..]);
+                activate::<S, 4, false>(simd, &z, Lanes::new(&mut next[16 * g..], &mut c[16 * g..]));
             }
             core::mem::swap(&mut h, &mut next);
             copy(simd, &h[..hidden], &mut out[row * out_stride..][..hidden]);

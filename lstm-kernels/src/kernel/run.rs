@@ -13,7 +13,7 @@
 use core::array::from_mut;
 
 use super::product::{self, Columns, Rows, Sums};
-use super::{Alone, Step, Weights};
+use super::{Alone, Step, Weights, narrow};
 use crate::element::{Element, adds_in_f16};
 use crate::head::Linear;
 use crate::layout::{Line, packed};
@@ -33,6 +33,12 @@ pub(crate) trait Output<const H: usize>: Copy {
 
     /// Makes it of h. `#[inline(always)]`.
     fn write<S: Simd>(self, simd: S, h: &[f32; H], out: &mut Self::Out);
+
+    /// Where a step may store h itself, and nothing is left to [`write`](Self::write).
+    #[inline(always)]
+    fn as_h(_: &mut Self::Out) -> &mut [f32] {
+        &mut []
+    }
 }
 
 /// h itself.
@@ -64,6 +70,11 @@ impl<const H: usize> Output<H> for Hidden {
             S::Row::load(simd, h).store(simd, out);
         }
     }
+
+    #[inline(always)]
+    fn as_h(out: &mut [f32; H]) -> &mut [f32] {
+        out
+    }
 }
 
 impl<const H: usize, const OUT: usize, const LEN: usize> Output<H> for &Linear<H, OUT, LEN> {
@@ -94,6 +105,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     type Output = ();
 
     const F16: bool = E::F16;
+    const NARROW: bool = HP == LAST * 4 && narrow::serves(LAST, LAST * I);
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -108,9 +120,15 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         for (x, out) in seq.iter().zip(out) {
             let step = Alone(Step { weights, x: [x], states: from_mut(state) });
             // With AVX-512 a small step is part of the loop: called, it takes up to 13 % longer on Zen 4 ((10, 20) 81
-            // for 71 ns). With AVX2 it would be up to 10 % slower.
-            if const { S::MANY_REGISTERS && !adds_in_f16::<S, E>() && HP == LAST * 4 } {
-                step.run(simd);
+            // for 71 ns). With AVX2, too, up to 4 lines, (1, 8) 34 to 32; of more it would be up to 10 % slower.
+            let inlined = const { (S::ACCUMULATORS >= 8 || LAST <= 4) && !adds_in_f16::<S, E>() && HP == LAST * 4 };
+            if inlined && !simd.narrows(&step) {
+                let h = O::as_h(out);
+                let written = !h.is_empty();
+                step.one_group(simd, h);
+                if written {
+                    continue;
+                }
             } else {
                 simd.enter(step);
             }

@@ -12,9 +12,10 @@
 //! (1, 32)            58  53                113 112
 //! ```
 //!
-//! A step's h goes to the output in the next step, before it is overwritten: to read what was just stored holds up all
-//! loads behind it. On Zen 4 with AVX-512 (10, 20) 75.3 to 71.5 ns, (1, 32) 129.6 to 115.8, (1, 40) 184 to 177, (32,
-//! 32) 211 to 198; with AVX2 the same within 2 %.
+//! A step's h goes from its register to the state and to the output: to read again what was just stored holds up all
+//! loads behind it. (So it was at first: on Zen 4 with AVX-512 (10, 20) 75.3 ns, (1, 32) 129.6, now 70.8 and 112. Read
+//! in the next step, before it is overwritten, it is up to 2 % faster or slower, by size; but (1, 16) in halves, see
+//! [`early`], where no place for it is left, takes 55 ns and so 46, with AVX2 13 units 58 and 47.)
 //!
 //! A branch in a step in place of a function for each number of x's chains: the library is built in a tenth less time;
 //! with AVX-512 the same, with AVX2 1 to 4 % slower, if only the tiles have functions of their own 0 to 3 %.
@@ -25,7 +26,8 @@
 use core::hint::black_box;
 
 use super::early::{self, OneGroup};
-use super::gates::{activate, activate_four, activate_small, copy, waits};
+use super::gates::{Lanes, activate, activate_four, activate_small, waits};
+use super::narrow;
 use super::sums::{Part, block, one_tile, room, tile_lines, turns_round};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -82,6 +84,13 @@ pub(crate) struct Recurrence<'a> {
 impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Steps<'_, T, N, X, C> {
     type Output = ();
 
+    const NARROW: bool = T == 1 && X > 0 && narrow::serves(N, 0);
+
+    #[inline(always)]
+    fn is_narrow(&self) -> bool {
+        narrow::serves(N, self.0.w_ih.len()) && self.0.h.len() == layout::padded(self.0.hidden)
+    }
+
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         if const { T > streams::<S>(N) } {
@@ -93,76 +102,50 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
         let (padded, states) = (layout::padded(hidden), h.len());
         let in_turn = const { T == 1 && most_in_turn::<S>(N) > 1 };
         debug_assert!(in_turn || states == T * padded, "only some kernels have streams in turn");
-        // Sums and gates in one: there is no place between them. (Streams in turn lose: (1, 16) with AVX2 59 to 64 ns
-        // each on Zen 4.)
-        let at_once = const { T == 1 && N == 4 && early::serves::<S, f32>(N, X) } && states == padded;
-        // By so many steps the output is behind: from one of a stream to its next one.
-        let behind = if at_once {
-            0
-        } else if in_turn && states > padded {
-            states / padded
-        } else {
-            1
-        };
+        // (Streams in turn lose: (1, 16) with AVX2 59 to 64 ns each on Zen 4.)
+        let at_once =
+            const { T == 1 && N == 4 && early::serves::<S, f32>(N, X) } && states == padded && early::pays::<S>(N);
         let mut next = 0;
-        macro_rules! state {
-            () => {{
-                let mut state = 0;
-                if in_turn {
-                    state = if reverse { states - padded - next } else { next };
-                    next = if next + padded < states { next + padded } else { 0 };
-                }
-                state
-            }};
-        }
-        macro_rules! put_out {
-            ($h:expr, $n:expr) => {
-                let time = if reverse { steps - 1 - $n } else { $n };
-                each_of_4!(t < T => {
-                    let out = &mut out[time * out_stride + t * out_row..][..hidden];
-                    copy(simd, &$h[t * padded..][..hidden], out);
-                });
-            };
-        }
         for n in 0..steps {
             let time = if reverse { steps - 1 - n } else { n };
-            let state = state!();
+            let mut state = 0;
+            if in_turn {
+                state = if reverse { states - padded - next } else { next };
+                next = if next + padded < states { next + padded } else { 0 };
+            }
+            let out = &mut out[time * out_stride..];
             let (h, c) = (&mut h[state..][..T * padded], &mut c[state..][..T * padded]);
             let start = if const { X == 0 } { &bias[time * N..] } else { bias };
             // (With blocks, see there, one stream of (1, 20) is 4 % faster, several in turn 7 to 10 % slower.)
             if at_once {
                 let x = &x[time * x_stride..][..input];
-                early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: (h, c) });
-                put_out!(h, n);
+                let lanes = Lanes { h, c, out: &mut out[..hidden] };
+                early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes });
                 continue;
             }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
             let z = sums::<S, T, N, X, C, false>(simd, &Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
             backwards = !backwards;
-            if n >= behind {
-                put_out!(h, n - behind);
-            }
+            let (mut h, mut c, mut out) = (h, c, out);
+            let mut lanes = || {
+                let row = usize::min(out_row, out.len());
+                let (h, c) = (h.split_off_mut(..padded), c.split_off_mut(..padded));
+                let out = &mut out.split_off_mut(..row).unwrap_or_default()[..hidden];
+                Lanes { h: h.unwrap_or_default(), c: c.unwrap_or_default(), out }
+            };
             if const { T == 4 && !N.is_multiple_of(4) } {
                 let [z_0, z_1, z_2, z_3] = &z[..] else { return };
-                let ((h_0, h), (c_0, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));
-                let ((h_1, h), (c_1, c)) = (h.split_at_mut(padded), c.split_at_mut(padded));
-                let ((h_2, h_3), (c_2, c_3)) = (h.split_at_mut(padded), c.split_at_mut(padded));
-                activate_four(simd, [z_0, z_1, z_2, z_3], [(h_0, c_0), (h_1, c_1), (h_2, c_2), (h_3, c_3)]);
+                activate_four(simd, [z_0, z_1, z_2, z_3], [lanes(), lanes(), lanes(), lanes()]);
             } else {
                 each_of_4!(t < T => {
-                    let (h, c) = (&mut h[t * padded..][..padded], &mut c[t * padded..][..padded]);
                     if const { waits(N, T) && S::MANY_REGISTERS } && states > padded {
-                        activate::<S, N, false>(simd, &z[t], h, c); // Another stream's step comes next.
+                        activate::<S, N, false>(simd, &z[t], lanes()); // Another stream's step comes next.
                     } else {
-                        activate_small::<S, N, T>(simd, &z[t], h, c);
+                        activate_small::<S, N, T>(simd, &z[t], lanes());
                     }
                 });
             }
-        }
-        for n in steps.saturating_sub(behind)..steps {
-            let state = state!();
-            put_out!(h[state..], n);
         }
     }
 }

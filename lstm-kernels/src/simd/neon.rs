@@ -64,6 +64,10 @@ impl Vector<Neon, 4> for float32x4_t {
         *lanes = cast(self);
     }
     #[inline(always)]
+    fn store_most(self, _: Neon, lanes: &mut [f32]) {
+        super::store_most_of_4(cast(self), lanes);
+    }
+    #[inline(always)]
     fn add(self, simd: Neon, other: Self) -> Self {
         simd.neon.vaddq_f32(self, other)
     }

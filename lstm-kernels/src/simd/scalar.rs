@@ -58,6 +58,10 @@ impl Vector<Scalar, 4> for [f32; 4] {
         *lanes = self;
     }
     #[inline(always)]
+    fn store_most(self, _: Scalar, lanes: &mut [f32]) {
+        super::store_most_of_4(self, lanes);
+    }
+    #[inline(always)]
     fn add(self, _: Scalar, other: Self) -> Self {
         [self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3]]
     }

@@ -4,9 +4,10 @@
 use core::arch::x86_64::*;
 
 use pulp::cast;
+use pulp::core_arch::x86::{Avx, Avx2};
 pub(crate) use pulp::x86::V4;
 
-use super::{Call, F16Simd, Op, Outline, Pair, Section, Simd, Split, TINY, Vector};
+use super::{Call, F16Simd, Op, Outline, Pair, Section, Simd, Split, TINY, Vector, as_up_to_zen_4, store_most_of_4};
 
 pulp::simd_type! {
     /// x86-64-v3 as the psABI has it: `pulp`'s token of that name lacks F16C.
@@ -77,21 +78,43 @@ unsafe fn xcr0() -> u32 {
     unsafe { _xgetbv(0) as u32 }
 }
 
-/// See [`intel`](super::intel).
+/// A kind of CPU, for choices that the instruction set alone does not decide.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Cpu {
+    Intel = 1,
+    /// AMD's up to Zen 4.
+    UpToZen4 = 2,
+    Other = 3,
+}
+
+/// The kind of this CPU, which is asked once.
 #[inline]
-pub(crate) fn intel() -> bool {
+pub(crate) fn cpu() -> Cpu {
     use core::sync::atomic::{AtomicU8, Ordering};
 
     static KNOWN: AtomicU8 = AtomicU8::new(0);
 
     match KNOWN.load(Ordering::Relaxed) {
         0 => {
-            let vendor = __cpuid(0);
-            let found = [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() == b"GenuineIntel";
-            KNOWN.store(if found { 2 } else { 1 }, Ordering::Relaxed);
-            found
+            let cpu = ask();
+            KNOWN.store(cpu as u8, Ordering::Relaxed);
+            cpu
         }
-        known => known == 2,
+        1 => Cpu::Intel,
+        2 => Cpu::UpToZen4,
+        _ => Cpu::Other,
+    }
+}
+
+#[cold]
+fn ask() -> Cpu {
+    let vendor = __cpuid(0);
+    match [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() {
+        b"GenuineIntel" => Cpu::Intel,
+        // The base family, which is 15, and the extended one: 25 is Zen 3 and Zen 4.
+        b"AuthenticAMD" if 15 + (__cpuid(1).eax >> 20 & 0xff) <= 25 => Cpu::UpToZen4,
+        _ => Cpu::Other,
     }
 }
 
@@ -129,14 +152,7 @@ impl Simd for V3 {
 
     #[inline(always)]
     fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
-        let mask = self.avx._mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-        let [mut low, mut high]: [__m256i; 2] = cast(*lanes);
-        if upper {
-            (low, high) = (self.avx2._mm256_and_si256(low, mask), self.avx2._mm256_and_si256(high, mask));
-        } else {
-            (low, high) = (self.avx2._mm256_slli_epi32::<16>(low), self.avx2._mm256_slli_epi32::<16>(high));
-        }
-        Pair([cast(low), cast(high)])
+        widen_bf16(self.avx, self.avx2, lanes, upper)
     }
 
     #[inline(always)]
@@ -148,6 +164,19 @@ impl Simd for V3 {
     fn outline<F: Section<Self>>(self, section: F) {
         self.vectorize(Outline(self, section));
     }
+}
+
+/// [`Simd::widen_bf16`] in two halves.
+#[inline(always)]
+fn widen_bf16(avx: Avx, avx2: Avx2, lanes: &[u32; 16], upper: bool) -> Pair<__m256> {
+    let mask = avx._mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+    let [mut low, mut high]: [__m256i; 2] = cast(*lanes);
+    if upper {
+        (low, high) = (avx2._mm256_and_si256(low, mask), avx2._mm256_and_si256(high, mask));
+    } else {
+        (low, high) = (avx2._mm256_slli_epi32::<16>(low), avx2._mm256_slli_epi32::<16>(high));
+    }
+    Pair([cast(low), cast(high)])
 }
 
 impl Simd for V4 {
@@ -174,12 +203,70 @@ impl Simd for V4 {
 
     #[inline(always)]
     fn enter<O: Op>(self, op: O) -> O::Output {
+        if const { O::NARROW } && self.narrows(&op) {
+            return Narrow { v4: self }.enter(op);
+        }
         self.vectorize(Call(self, op))
+    }
+
+    #[inline(always)]
+    fn narrows<O: Op>(self, op: &O) -> bool {
+        O::NARROW && op.is_narrow() && as_up_to_zen_4()
     }
 
     #[inline(always)]
     fn outline<F: Section<Self>>(self, section: F) {
         self.vectorize(Outline(self, section));
+    }
+}
+
+/// [`V4`] with vectors of 256 bits: twice as many registers as `V3`, a clamp in one operation, and halves that need not
+/// be taken apart. Zen 4 computes 512 bits in two halves, each as long as one of these; so what waits for a result, and
+/// has it in two places, gains.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Narrow {
+    v4: V4,
+}
+
+/// So that the macro below finds the intrinsics.
+impl core::ops::Deref for Narrow {
+    type Target = V4;
+
+    #[inline(always)]
+    fn deref(&self) -> &V4 {
+        &self.v4
+    }
+}
+
+impl Simd for Narrow {
+    type Row = Pair<__m256>;
+    type Half = __m256;
+    type Quarter = __m128;
+
+    /// 32 registers, two of which are a row.
+    const ACCUMULATORS: usize = 12;
+    const RANGE: bool = true;
+
+    #[inline(always)]
+    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
+        let [low, high] = cast(*lanes);
+        // SAFETY: `V4` proves AVX-512 F, for which `v4` looks for F16C, too: all that the instruction needs.
+        Pair(unsafe { [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)] })
+    }
+
+    #[inline(always)]
+    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
+        widen_bf16(self.avx, self.avx2, lanes, upper)
+    }
+
+    #[inline(always)]
+    fn enter<O: Op>(self, op: O) -> O::Output {
+        self.v4.vectorize(Call(self, op))
+    }
+
+    #[inline(always)]
+    fn outline<F: Section<Self>>(self, section: F) {
+        self.v4.vectorize(Outline(self, section));
     }
 }
 
@@ -324,9 +411,28 @@ impl Split<__m128> for __m256 {
     }
 }
 
+/// [`Vector::store_most`] in two halves.
+#[inline(always)]
+fn most_of_two<S: Copy, V, H, const HALF: usize>(simd: S, value: V, lanes: &mut [f32])
+where
+    V: Split<H>,
+    H: Vector<S, HALF>,
+{
+    let ([a, b], Some((low, high))) = (value.split(), lanes.split_first_chunk_mut()) else { return };
+    a.store(simd, low);
+    b.store_most(simd, high);
+}
+
+/// [`Vector::store_most`] of 4 lanes.
+#[inline(always)]
+fn most_of_4<S>(_: S, value: __m128, lanes: &mut [f32]) {
+    store_most_of_4(cast(value), lanes);
+}
+
 macro_rules! vector {
     ($token:ty, $vector:ty, $lanes:literal, $base:ident, $fma:ident, $splat:ident, $add:ident, $mul:ident, $div:ident, $mul_add:ident,
-     $min:ident, $max:ident, $(range: $range:ident,)? |$simd:ident, $value:ident, $reference:ident| $zero:expr) => {
+     $min:ident, $max:ident, $most:ident, $(range: $range:ident,)?
+     |$simd:ident, $value:ident, $reference:ident| $zero:expr) => {
         impl Vector<$token, $lanes> for $vector {
             #[inline(always)]
             fn splat(simd: $token, value: f32) -> Self {
@@ -339,6 +445,10 @@ macro_rules! vector {
             #[inline(always)]
             fn store(self, _: $token, lanes: &mut [f32; $lanes]) {
                 *lanes = cast(self);
+            }
+            #[inline(always)]
+            fn store_most(self, simd: $token, lanes: &mut [f32]) {
+                $most(simd, self, lanes);
             }
             #[inline(always)]
             fn add(self, simd: $token, other: Self) -> Self {
@@ -398,6 +508,7 @@ macro_rules! avx512 {
     _mm512_fmadd_ps,
     _mm512_min_ps,
     _mm512_max_ps,
+    most_of_two,
     range: _mm512_range_ps,
     |simd, value, reference| {
         let size = simd.avx512f._mm512_abs_ps(reference);
@@ -411,13 +522,13 @@ avx512!(V4, V4F16);
 macro_rules! avx {
     ($token:ty $(, $range_8:ident, $range_4:ident)?) => {
         vector!($token, __m256, 8, avx, fma, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_div_ps, _mm256_fmadd_ps,
-            _mm256_min_ps, _mm256_max_ps, $(range: $range_8,)? |simd, value, reference| {
+            _mm256_min_ps, _mm256_max_ps, most_of_two, $(range: $range_8,)? |simd, value, reference| {
                 let size = simd.avx._mm256_andnot_ps(simd.avx._mm256_set1_ps(-0.0), reference);
                 let tiny = simd.avx._mm256_cmp_ps::<_CMP_LT_OQ>(size, simd.avx._mm256_set1_ps(TINY));
                 simd.avx._mm256_andnot_ps(tiny, value)
             });
         vector!($token, __m128, 4, sse, fma, _mm_set1_ps, _mm_add_ps, _mm_mul_ps, _mm_div_ps, _mm_fmadd_ps,
-            _mm_min_ps, _mm_max_ps, $(range: $range_4,)? |simd, value, reference| {
+            _mm_min_ps, _mm_max_ps, most_of_4, $(range: $range_4,)? |simd, value, reference| {
                 let size = simd.sse._mm_andnot_ps(simd.sse._mm_set1_ps(-0.0), reference);
                 let tiny = simd.sse._mm_cmplt_ps(size, simd.sse._mm_set1_ps(TINY));
                 simd.sse._mm_andnot_ps(tiny, value)
@@ -426,4 +537,5 @@ macro_rules! avx {
 }
 avx!(V3);
 avx!(V4, _mm256_range_ps, _mm_range_ps);
+avx!(Narrow, _mm256_range_ps, _mm_range_ps);
 avx!(V4F16, _mm256_range_ps, _mm_range_ps);

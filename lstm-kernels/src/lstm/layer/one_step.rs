@@ -3,6 +3,7 @@
 use super::{Packed, PackedLayer};
 use crate::element::{Element, adds_in_f16};
 use crate::isa::{Isa, Token};
+use crate::kernel::narrow;
 use crate::kernel::one_step::{self, OfLayer, OneStep};
 use crate::simd::{Op, Simd};
 
@@ -19,6 +20,13 @@ pub(super) struct Small<'a, 'b, const N: usize, const X: usize, const C: usize> 
 
 impl<const N: usize, const X: usize, const C: usize> Op for Small<'_, '_, N, X, C> {
     type Output = ();
+
+    const NARROW: bool = narrow::serves(N, 0);
+
+    #[inline(always)]
+    fn is_narrow(&self) -> bool {
+        narrow::serves(N, self.layer.x_lines)
+    }
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
