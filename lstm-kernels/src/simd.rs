@@ -88,6 +88,9 @@ pub trait Simd: Copy {
     /// Whether the registers hold all chains of a group of lines.
     const MANY_REGISTERS: bool = Self::ACCUMULATORS >= 24;
 
+    /// Whether they hold both chains of 4 lines.
+    const BOTH_CHAINS: bool = Self::ACCUMULATORS >= 8;
+
     /// Widens 16 lanes of f16, given as bits, exactly.
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row;
 
@@ -236,7 +239,8 @@ pub trait Vector<S, const N: usize>: Copy {
 
 /// [`Vector::store_most`] of 4 lanes, one by one: straight from the register.
 #[inline(always)]
-fn store_most_of_4(value: [f32; 4], lanes: &mut [f32]) {
+fn most_of_4<S>(_: S, value: impl pulp::bytemuck::NoUninit, lanes: &mut [f32]) {
+    let value: [f32; 4] = pulp::cast(value);
     match lanes {
         [a] => *a = value[0],
         [a, b] => [*a, *b] = [value[0], value[1]],
@@ -249,6 +253,18 @@ fn store_most_of_4(value: [f32; 4], lanes: &mut [f32]) {
 pub trait Split<Half> {
     fn split(self) -> [Half; 2];
     fn join(halves: [Half; 2]) -> Self;
+}
+
+/// [`Vector::store_most`] in two halves.
+#[inline(always)]
+fn most_of_two<S: Copy, V, H, const HALF: usize>(simd: S, value: V, lanes: &mut [f32])
+where
+    V: Split<H>,
+    H: Vector<S, HALF>,
+{
+    let ([a, b], Some((low, high))) = (value.split(), lanes.split_first_chunk_mut()) else { return };
+    a.store(simd, low);
+    b.store_most(simd, high);
 }
 
 /// Two vectors that act as one of twice the width.
@@ -288,10 +304,7 @@ macro_rules! pair {
             }
             #[inline(always)]
             fn store_most(self, simd: S, lanes: &mut [f32]) {
-                if let Some((low, high)) = lanes.split_first_chunk_mut() {
-                    self.0[0].store(simd, low);
-                    self.0[1].store_most(simd, high);
-                }
+                most_of_two::<_, _, V, $half>(simd, self, lanes);
             }
             #[inline(always)]
             fn add(self, simd: S, other: Self) -> Self {

@@ -113,7 +113,7 @@ impl<
         let step = Step { weights, x: [x], states: from_mut(state) };
         // Halves that are ready one after the other keep the head, which wants both at once, waiting for longer: on
         // Zen 4 (1, 16) 52.4 to 49.2 ns.
-        if const { LAST == 4 && S::ACCUMULATORS >= 8 } {
+        if const { LAST == 4 && S::BOTH_CHAINS && Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } {
             simd.enter(step);
         } else {
             simd.enter(Alone(step));

@@ -63,12 +63,7 @@ pub(super) const fn serves<S: Simd, E: Element>(lines: usize, x_chains: usize) -
 /// Whether one that it [`serves`] is faster, on this CPU.
 #[inline(always)]
 pub(super) fn pays<S: Simd>(lines: usize) -> bool {
-    lines != 4 || const { holds_halves::<S>() } || !as_up_to_zen_4()
-}
-
-/// Whether the registers hold both halves.
-const fn holds_halves<S: Simd>() -> bool {
-    S::ACCUMULATORS >= 8
+    lines != 4 || S::BOTH_CHAINS || !as_up_to_zen_4()
 }
 
 /// The step, of `R` lines, with `X` chains of x's columns. Two of h's.
@@ -147,7 +142,7 @@ fn halves<S: Simd, E: Element>(simd: S, z: [S::Row; 4], w_hh: &[E::Line], hidden
     let zero = [S::Half::splat(simd, 0.0); 4];
     // In memory: 16 registers do not hold both halves, and which accumulators the compiler puts on the stack instead,
     // in each round of a loop, depends on the program around ((1, 16) 41 or 46 ns).
-    let aside = const { !holds_halves::<S>() };
+    let aside = !S::BOTH_CHAINS;
     let mut b = columns::<S, E, 1>(simd, [b, zero], low, of_a.h);
     let b = if aside { black_box(&mut b) } else { &mut b };
     let a = columns::<S, E, 0>(simd, [a, zero], low, of_a.h);

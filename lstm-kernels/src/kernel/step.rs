@@ -19,7 +19,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     Alone<Step<'_, E, I, H, HP, LAST, 1>>
 {
     /// Whether it goes through [`early`].
-    pub(super) const fn early<S: Simd>() -> bool {
+    pub(crate) const fn early<S: Simd>() -> bool {
         HP == LAST * 4 && early::serves::<S, E>(LAST, chains(I, LAST))
     }
 

@@ -64,8 +64,8 @@ impl Vector<Neon, 4> for float32x4_t {
         *lanes = cast(self);
     }
     #[inline(always)]
-    fn store_most(self, _: Neon, lanes: &mut [f32]) {
-        super::store_most_of_4(cast(self), lanes);
+    fn store_most(self, simd: Neon, lanes: &mut [f32]) {
+        super::most_of_4(simd, self, lanes);
     }
     #[inline(always)]
     fn add(self, simd: Neon, other: Self) -> Self {

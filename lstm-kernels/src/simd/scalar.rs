@@ -58,8 +58,8 @@ impl Vector<Scalar, 4> for [f32; 4] {
         *lanes = self;
     }
     #[inline(always)]
-    fn store_most(self, _: Scalar, lanes: &mut [f32]) {
-        super::store_most_of_4(self, lanes);
+    fn store_most(self, simd: Scalar, lanes: &mut [f32]) {
+        super::most_of_4(simd, self, lanes);
     }
     #[inline(always)]
     fn add(self, _: Scalar, other: Self) -> Self {

@@ -7,7 +7,9 @@ use pulp::cast;
 use pulp::core_arch::x86::{Avx, Avx2};
 pub(crate) use pulp::x86::V4;
 
-use super::{Call, F16Simd, Op, Outline, Pair, Section, Simd, Split, TINY, Vector, as_up_to_zen_4, store_most_of_4};
+use super::{
+    Call, F16Simd, Op, Outline, Pair, Section, Simd, Split, TINY, Vector, as_up_to_zen_4, most_of_4, most_of_two,
+};
 
 pulp::simd_type! {
     /// x86-64-v3 as the psABI has it: `pulp`'s token of that name lacks F16C.
@@ -409,24 +411,6 @@ impl Split<__m128> for __m256 {
     fn join(halves: [__m128; 2]) -> Self {
         cast(halves)
     }
-}
-
-/// [`Vector::store_most`] in two halves.
-#[inline(always)]
-fn most_of_two<S: Copy, V, H, const HALF: usize>(simd: S, value: V, lanes: &mut [f32])
-where
-    V: Split<H>,
-    H: Vector<S, HALF>,
-{
-    let ([a, b], Some((low, high))) = (value.split(), lanes.split_first_chunk_mut()) else { return };
-    a.store(simd, low);
-    b.store_most(simd, high);
-}
-
-/// [`Vector::store_most`] of 4 lanes.
-#[inline(always)]
-fn most_of_4<S>(_: S, value: __m128, lanes: &mut [f32]) {
-    store_most_of_4(cast(value), lanes);
 }
 
 macro_rules! vector {
