@@ -119,10 +119,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         let Self { weights, seq, state, output, out } = self;
         for (x, out) in seq.iter().zip(out) {
             let step = Alone(Step { weights, x: [x], states: from_mut(state) });
-            // With AVX-512 a small step is part of the loop: called, it takes up to 13 % longer on Zen 4 ((10, 20) 81
-            // for 71 ns). With AVX2, too, up to 4 lines, (1, 8) 34 to 32; of more it would be up to 10 % slower.
-            let inlined = const { (S::BOTH_CHAINS || LAST <= 4) && !adds_in_f16::<S, E>() && HP == LAST * 4 };
-            if inlined && !simd.narrows(&step) {
+            if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::inlined::<S>() } && !simd.narrows(&step) {
                 let h = O::as_h(out);
                 let written = !h.is_empty();
                 step.one_group(simd, h);
