@@ -135,6 +135,7 @@ fn small_layers_of_every_number_of_lines_agree_alone_side_by_side_and_in_turn() 
         for (batch, lengths) in [(3, false), (4, false), (7, true), (9, true), (66, true)] {
             let config = LstmConfig::new(input, units).bidirectional(true);
             check(&LstmCase::random(config, [6, batch], lengths, true, units as u64));
+            check(&LstmCase::random(config, [1, batch], false, true, units as u64));
         }
     }
 }
@@ -375,6 +376,37 @@ fn single_steps_of_one_stream_give_the_bits_of_one_call() {
                 case.x.chunks_exact(input).for_each(|x| cell.step(x, &mut h, &mut c, &mut workspace).unwrap());
                 let output = expected[0].clone();
                 assert_same(&[output, h, c], &expected, &format!("the cell of {config:?} on {isa}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn single_steps_of_some_streams_give_the_bits_of_one_call() {
+    // Small layers of every number of lines, a large one, two; streams side by side, and those that are left.
+    for (n, hidden) in (1..=49).step_by(3).chain([16, 20, 64]).enumerate() {
+        for batch in [2, 4, 9, 66] {
+            let config = LstmConfig::new(1 + hidden % 5, hidden).num_layers(1 + n % 2);
+            let case = LstmCase::random(config, [3, batch], false, true, n as u64);
+            let ((h_0, c_0), steps) = (case.initial().unwrap(), case.x.chunks_exact(batch * config.input_size));
+            for isa in isas() {
+                let (expected, lstm) = (case.forward(isa), case.model.lstm(isa));
+                let (mut stream, mut out) =
+                    (lstm.stream(batch, case.initial()).unwrap(), vec![f32::NAN; 3 * batch * hidden]);
+                for (x, out) in steps.clone().zip(out.chunks_exact_mut(batch * hidden)) {
+                    lstm.advance(&mut stream, Input::new(x, &[1, batch, config.input_size]), out).unwrap();
+                }
+                let (h_n, c_n) = lstm.stream_states(&stream).unwrap();
+                assert_same(&[out, h_n, c_n], &expected, &format!("{config:?}, batch {batch} on {isa}"));
+
+                if config.num_layers == 1 {
+                    let weights = &case.model.weights()[0];
+                    let cell = LstmCellDyn::with_isa(config.input_size, hidden, weights, isa).unwrap();
+                    let (mut h, mut c, mut workspace) = (h_0.to_vec(), c_0.to_vec(), Workspace::new());
+                    steps.clone().for_each(|x| cell.step(x, &mut h, &mut c, &mut workspace).unwrap());
+                    let output = expected[0].clone();
+                    assert_same(&[output, h, c], &expected, &format!("the cell of {config:?} on {isa}"));
+                }
             }
         }
     }

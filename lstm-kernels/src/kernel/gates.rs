@@ -225,7 +225,7 @@ pub(crate) struct ActivateAll<'a> {
     /// Rows of 4 units for each line; as many as there are streams.
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
-    /// Rows, `out_stride` apart, that begin with h, `hidden` units; or nothing.
+    /// Rows, `out_stride` apart, that begin with h, `hidden` units; or nothing, with a stride of 0.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_stride: usize,
     pub(crate) hidden: usize,
@@ -239,7 +239,7 @@ impl Op for ActivateAll<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self { z, lines, h, c, out, out_stride, hidden } = self;
         let rows = h.chunks_exact_mut(4 * lines).zip(c.chunks_exact_mut(4 * lines));
-        let mut out = out.chunks_mut(out_stride);
+        let mut out = out.chunks_mut(usize::max(out_stride, 1));
         for ((h, c), z) in rows.zip(z.chunks_exact(lines)) {
             let out = out.next().map_or(&mut [][..], |out| &mut out[..hidden]);
             activate_lines(simd, z, Lanes { h, c, out });

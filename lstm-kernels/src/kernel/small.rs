@@ -55,7 +55,7 @@ pub(crate) const fn most_in_turn<S: Simd>(lines: usize) -> usize {
 }
 
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of
-/// more, they take turns (`T` = 1).
+/// more, they take turns, `T` at a time.
 pub(crate) struct Recurrence<'a> {
     /// x's columns and then h's, `N` lines each.
     pub(crate) w_ih: &'a [Line],
@@ -70,7 +70,7 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
     pub(crate) hidden: usize,
-    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before.
+    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before; or nothing, both 0.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_row: usize,
     pub(crate) out_stride: usize,
@@ -100,7 +100,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
         let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, .. } = self.0;
         let Recurrence { steps, reverse, mut backwards, .. } = self.0;
         let (padded, states) = (layout::padded(hidden), h.len());
-        let in_turn = const { T == 1 && most_in_turn::<S>(N) > 1 };
+        let in_turn = const { T > 1 || most_in_turn::<S>(N) > 1 };
         debug_assert!(in_turn || states == T * padded, "only some kernels have streams in turn");
         // (Streams in turn lose: (1, 16) with AVX2 59 to 64 ns each on Zen 4.)
         let at_once =
@@ -110,8 +110,8 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             let time = if reverse { steps - 1 - n } else { n };
             let mut state = 0;
             if in_turn {
-                state = if reverse { states - padded - next } else { next };
-                next = if next + padded < states { next + padded } else { 0 };
+                state = if reverse { states - T * padded - next } else { next };
+                next = if next + T * padded < states { next + T * padded } else { 0 };
             }
             let out = &mut out[time * out_stride..];
             let (h, c) = (&mut h[state..][..T * padded], &mut c[state..][..T * padded]);
@@ -119,7 +119,8 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             // (With blocks, see there, one stream of (1, 20) is 4 % faster, several in turn 7 to 10 % slower.)
             if at_once {
                 let x = &x[time * x_stride..][..input];
-                let lanes = Lanes { h, c, out: &mut out[..hidden] };
+                let out = first(out, hidden);
+                let lanes = Lanes { h, c, out };
                 early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes });
                 continue;
             }
@@ -131,7 +132,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             let mut lanes = || {
                 let row = usize::min(out_row, out.len());
                 let (h, c) = (h.split_off_mut(..padded), c.split_off_mut(..padded));
-                let out = &mut out.split_off_mut(..row).unwrap_or_default()[..hidden];
+                let out = first(out.split_off_mut(..row).unwrap_or_default(), hidden);
                 Lanes { h: h.unwrap_or_default(), c: c.unwrap_or_default(), out }
             };
             if const { T == 4 && !N.is_multiple_of(4) } {
@@ -148,6 +149,13 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             }
         }
     }
+}
+
+/// As many of a row as are wanted, if there is one.
+#[inline(always)]
+fn first(row: &mut [f32], count: usize) -> &mut [f32] {
+    let count = usize::min(count, row.len());
+    &mut row[..count]
 }
 
 /// What z is the sum of.

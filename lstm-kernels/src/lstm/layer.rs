@@ -282,7 +282,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) next: &'a mut [f32],
     /// [`Room::z`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
-    /// \[steps, batch, `out_stride`\], of which this direction writes the columns from `out_first` on.
+    /// \[steps, batch, `out_stride`\], of which this direction writes the columns from `out_first` on; or nothing, both 0.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_stride: usize,
     pub(crate) out_first: usize,
@@ -432,7 +432,9 @@ impl<E: Element> LayerPass<'_, E> {
             }
         } else if alone {
             self.pass.h[..padded].copy_from_slice(&self.pass.next[..padded]);
-            self.pass.out[out_first..][..hidden].copy_from_slice(&self.pass.next[..hidden]);
+            if let Some(out) = self.pass.out[out_first..].get_mut(..hidden) {
+                out.copy_from_slice(&self.pass.next[..hidden]);
+            }
         }
     }
 

@@ -209,8 +209,6 @@ impl Shard {
         x: &[f32],
         (h, c): (&mut [f32], &mut [f32]),
     ) {
-        let hidden = lstm.config.hidden_size;
-        grow(&mut self.y, batch * hidden, 0.0);
         let room = room(lstm, 1, batch);
         grow(&mut self.next, room.next, 0.0);
         grow(&mut self.z, room.z, Line::ZERO);
@@ -224,8 +222,8 @@ impl Shard {
             c,
             next: &mut self.next,
             z: &mut self.z,
-            out: &mut self.y,
-            out_stride: hidden,
+            out: &mut [],
+            out_stride: 0,
             out_first: 0,
         };
         lstm.layers[0].run(lstm.token, pass);

@@ -72,7 +72,7 @@ impl<E: Element> Packed<E> {
 
     /// One time step of one stream, on states with padding.
     #[inline]
-    fn step(&self, token: Token, step: &mut OneStep<'_>) {
+    pub(super) fn step(&self, token: Token, step: &mut OneStep<'_>) {
         if let Some(run) = self.one_step {
             run(token, self, step);
         }

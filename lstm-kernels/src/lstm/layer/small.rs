@@ -21,6 +21,7 @@ use super::one_step::{self, Step};
 use super::{LayerPass, Packed, PackedLayer, Pass, Place, of_f32};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
+use crate::kernel::one_step::OneStep;
 use crate::kernel::run::{AHEAD, pays};
 use crate::kernel::small::{self, MOST_IN_TURN, Recurrence};
 use crate::kernel::sums::{BLOCK, chains};
@@ -77,10 +78,13 @@ impl Op for Small<'_> {
             return on.x_ahead(simd);
         }
         let fours = if small::streams::<S>(lines) == 4 { batch / 4 } else { 0 };
+        let most = small::most_in_turn::<S>(lines);
+        if on.pass.active == [batch] && (fours > 0 || most == 1) {
+            return on.one_step(simd, fours);
+        }
         for first in (0..4 * fours).step_by(4) {
             on.side_by_side(simd, first..first + 4);
         }
-        let most = small::most_in_turn::<S>(lines);
         for first in (4 * fours..batch).step_by(most) {
             on.in_turn(simd, first..usize::min(first + most, batch), 0);
         }
@@ -127,6 +131,26 @@ impl LayerPass<'_, f32> {
         }
     }
 
+    /// The only step of all streams. By a call for each, as below, that would take more than a tenth longer: 32 streams
+    /// of (1, 16) with AVX-512 46 for 39 ns each on Zen 4, of (10, 20) with AVX2 122 for 93.
+    #[inline(always)]
+    fn one_step<S: Simd>(&mut self, simd: S, fours: usize) {
+        if fours > 0 {
+            self.streams(simd, 0..4 * fours, 4, 0..1);
+        }
+        let (layer, pass) = (self.layer, &mut self.pass);
+        let Some(OneStream { token, .. }) = layer.one_stream else {
+            return debug_assert!(false, "no function for a small layer of these sizes");
+        };
+        let (Sizes { input, hidden, .. }, padded) = (layer.sizes, layout::padded(layer.sizes.hidden));
+        let states = pass.h.chunks_exact_mut(padded).zip(pass.c.chunks_exact_mut(padded)).enumerate();
+        for (n, (h, c)) in states.take(pass.batch).skip(4 * fours) {
+            let x = &pass.x[n * input..][..input];
+            let out = pass.out[n * pass.out_stride + pass.out_first..].get_mut(..hidden).unwrap_or_default();
+            layer.step(token, &mut OneStep { x, h, c, out, room: &mut [], backwards: pass.backwards });
+        }
+    }
+
     /// All steps of four streams.
     #[inline(always)]
     fn side_by_side<S: Simd>(&mut self, simd: S, four: Range<usize>) {
@@ -170,7 +194,7 @@ impl LayerPass<'_, f32> {
         self.pass.active.partition_point(|&active| active > stream)
     }
 
-    /// Some steps of one stream, of four `together`, or of some in turn.
+    /// Some steps of some streams, in turn if there are more than go `together`: one or four.
     #[inline(always)]
     fn streams<S: Simd>(&mut self, simd: S, streams: Range<usize>, together: usize, times: Range<usize>) {
         if times.is_empty() {
@@ -180,7 +204,8 @@ impl LayerPass<'_, f32> {
         let (sizes, padded) = (layer.sizes, layout::padded(layer.sizes.hidden));
         let (w_ih, w_hh) = layer.tensors();
         let in_turn = together < streams.len();
-        let (rows, steps) = if in_turn { (1, times.len() * streams.len()) } else { (pass.batch, times.len()) };
+        let turns = streams.len() / together;
+        let rows = if in_turn { together } else { pass.batch };
         let row = times.start * pass.batch + streams.start;
         let states = streams.start * padded..streams.end * padded;
         let steps = Recurrence {
@@ -196,7 +221,7 @@ impl LayerPass<'_, f32> {
             out: &mut pass.out[row * pass.out_stride + pass.out_first..],
             out_row: pass.out_stride,
             out_stride: rows * pass.out_stride,
-            steps,
+            steps: times.len() * turns,
             reverse: pass.reverse,
             backwards: pass.backwards,
         };
