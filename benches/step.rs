@@ -1,7 +1,7 @@
 //! Latency of one step, f32: every instruction set that this CPU has, beside the loop that one writes by hand; loud
 //! and silent input; many streams at once; `run`; with an output of which the next sample could be made (`step_out`);
-//! and with sizes known at run time, [`LstmCellDyn`] (`cell_dyn`) and a stream of single samples through [`Lstm`]
-//! (`advance`).
+//! and with sizes known at run time, [`LstmCellDyn`] (`cell_dyn`; `cell_dyn_batch`: of 32 streams) and a stream of single
+//! samples through [`Lstm`] (`advance`).
 //!
 //! `taskset -c 1 cargo bench -p lstm-kernels-benches --bench step`
 //!
@@ -17,6 +17,9 @@ use lstm_kernels::{Isa, Lstm, LstmCellDyn, LstmConfig, reference};
 
 /// Steps of a `run`.
 const RUN: usize = 128;
+
+/// Streams of a batch with sizes known at run time.
+const STREAMS: usize = 32;
 
 macro_rules! sizes {
     ($criterion:ident: $(($input:literal, $hidden:literal)),*) => { $({
@@ -113,6 +116,27 @@ macro_rules! sizes {
             let mut state = Cell::zero_state();
             let exact = |x: &_| *cell.step(x, &mut state);
             steps_of_run_time(&mut $criterion, ["cell_dyn", &name, size], &loud, step, exact);
+
+            let zero = || vec![[0.0; $hidden]; STREAMS];
+            let (mut h, mut c, mut workspace) = (zero(), zero(), dynamic.workspace(STREAMS));
+            let mut step = |xs: &[[f32; $input]], h: &mut [[f32; $hidden]]| {
+                let (h, c) = (h.as_flattened_mut(), c.as_flattened_mut());
+                dynamic.step(xs.as_flattened(), h, c, &mut workspace).expect("right lengths");
+            };
+            let mut states = vec![Cell::zero_state(); STREAMS];
+            for xs in loud[..64].chunks_exact(STREAMS) {
+                step(xs, &mut h);
+                cell.step_batch(xs, &mut states).expect("as many states");
+                assert!(states.iter().map(|state| state.h()).eq(&h), "streams of ({size}) on {isa} are not the cell's");
+            }
+            let mut group = $criterion.benchmark_group("cell_dyn_batch");
+            group.throughput(Throughput::Elements(STREAMS as u64));
+            group.bench_function(BenchmarkId::new(&name, size), |bencher| bencher.iter(|| {
+                next = (next + STREAMS) % (INPUTS - STREAMS);
+                step(black_box(&loud[next..next + STREAMS]), &mut h);
+                black_box(&h);
+            }));
+            group.finish();
 
             let config = LstmConfig::new($input, $hidden);
             let lstm = Lstm::with_isa(config, &[weights], isa).expect("an available instruction set");

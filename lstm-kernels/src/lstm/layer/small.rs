@@ -132,7 +132,7 @@ impl LayerPass<'_, f32> {
     }
 
     /// The only step of all streams. By a call for each, as below, that would take more than a tenth longer: 32 streams
-    /// of (1, 16) with AVX-512 46 for 39 ns each on Zen 4, of (10, 20) with AVX2 122 for 93.
+    /// of (1, 16) with AVX-512 46 for 39 ns each on Zen 4, of (10, 20) with AVX2 122 for 95.
     #[inline(always)]
     fn one_step<S: Simd>(&mut self, simd: S, fours: usize) {
         if fours > 0 {
