@@ -346,6 +346,22 @@ fn one_call_gives_the_bits_of_the_steps_of_a_compile_time_cell() {
     }
 }
 
+/// That the cell of a single layer gives, step by step, the bits of one call.
+fn check_cell(case: &LstmCase, expected: &LstmResult, isa: Isa, workspace: &mut Workspace) {
+    let config = case.model.config;
+    let LstmConfig { input_size, hidden_size, dtype, .. } = config;
+    let cell = LstmCellDyn::with_dtype(input_size, hidden_size, &case.model.weights()[0], dtype, isa).unwrap();
+    assert_eq!(cell.isa(), isa);
+    let zero = vec![0.0; case.batch * hidden_size];
+    let (mut h, mut c) = case.initial.clone().unwrap_or((zero.clone(), zero));
+    let mut output = Vec::new();
+    for x in case.x.chunks_exact(case.batch * input_size) {
+        cell.step(x, &mut h, &mut c, workspace).unwrap();
+        output.extend_from_slice(&h);
+    }
+    assert_same(&[output, h, c], expected, &format!("the cell of {config:?}, batch {} on {isa}", case.batch));
+}
+
 #[test]
 fn single_steps_of_one_stream_give_the_bits_of_one_call() {
     // Small layers of every number of lines; last groups of every size, with pairs and single ones before them; many
@@ -357,7 +373,6 @@ fn single_steps_of_one_stream_give_the_bits_of_one_call() {
     for (n, ((input, hidden), dtype)) in sizes.flat_map(|sizes| dtypes.map(|dtype| (sizes, dtype))).enumerate() {
         let config = LstmConfig::new(input, hidden).num_layers(1 + n / 3 % 3).dtype(dtype);
         let case = LstmCase::random(config, [6, 1], false, true, n as u64);
-        let (h_0, c_0) = case.initial().unwrap();
         for isa in isas() {
             let (expected, lstm) = (case.forward(isa), case.model.lstm(isa));
             let (mut stream, mut out) = (lstm.stream(1, case.initial()).unwrap(), vec![f32::NAN; 6 * hidden]);
@@ -370,12 +385,7 @@ fn single_steps_of_one_stream_give_the_bits_of_one_call() {
             assert_same(&[out, h_n, c_n], &expected, &format!("{config:?} on {isa}"));
 
             if config.num_layers == 1 {
-                let weights = &case.model.weights()[0];
-                let cell = LstmCellDyn::with_dtype(input, hidden, weights, dtype, isa).unwrap();
-                let (mut h, mut c, mut workspace) = (h_0.to_vec(), c_0.to_vec(), Workspace::new());
-                case.x.chunks_exact(input).for_each(|x| cell.step(x, &mut h, &mut c, &mut workspace).unwrap());
-                let output = expected[0].clone();
-                assert_same(&[output, h, c], &expected, &format!("the cell of {config:?} on {isa}"));
+                check_cell(&case, &expected, isa, &mut Workspace::new());
             }
         }
     }
@@ -388,7 +398,7 @@ fn single_steps_of_some_streams_give_the_bits_of_one_call() {
         for batch in [2, 4, 9, 66] {
             let config = LstmConfig::new(1 + hidden % 5, hidden).num_layers(1 + n % 2);
             let case = LstmCase::random(config, [3, batch], false, true, n as u64);
-            let ((h_0, c_0), steps) = (case.initial().unwrap(), case.x.chunks_exact(batch * config.input_size));
+            let steps = case.x.chunks_exact(batch * config.input_size);
             for isa in isas() {
                 let (expected, lstm) = (case.forward(isa), case.model.lstm(isa));
                 let (mut stream, mut out) =
@@ -400,12 +410,7 @@ fn single_steps_of_some_streams_give_the_bits_of_one_call() {
                 assert_same(&[out, h_n, c_n], &expected, &format!("{config:?}, batch {batch} on {isa}"));
 
                 if config.num_layers == 1 {
-                    let weights = &case.model.weights()[0];
-                    let cell = LstmCellDyn::with_isa(config.input_size, hidden, weights, isa).unwrap();
-                    let (mut h, mut c, mut workspace) = (h_0.to_vec(), c_0.to_vec(), Workspace::new());
-                    steps.clone().for_each(|x| cell.step(x, &mut h, &mut c, &mut workspace).unwrap());
-                    let output = expected[0].clone();
-                    assert_same(&[output, h, c], &expected, &format!("the cell of {config:?} on {isa}"));
+                    check_cell(&case, &expected, isa, &mut Workspace::new());
                 }
             }
         }
@@ -522,21 +527,9 @@ proptest! {
             .bias(case.model.config.bias)
             .dtype(case.model.config.dtype);
         let case = LstmCase::random(config, [case.steps, case.batch], false, case.initial.is_some(), 9);
-        let zero = vec![0.0; case.batch * config.hidden_size];
         let mut workspace = Workspace::new();
         for isa in isas() {
-            let expected = case.forward(isa);
-            let weights = case.model.weights()[0];
-            let LstmConfig { input_size, hidden_size, dtype, .. } = config;
-            let cell = LstmCellDyn::with_dtype(input_size, hidden_size, &weights, dtype, isa).unwrap();
-            assert_eq!(cell.isa(), isa);
-            let (mut h, mut c) = case.initial.clone().unwrap_or((zero.clone(), zero.clone()));
-            let mut output = Vec::new();
-            for x in case.x.chunks_exact(case.batch * config.input_size) {
-                cell.step(x, &mut h, &mut c, &mut workspace).unwrap();
-                output.extend_from_slice(&h);
-            }
-            assert_same(&[output, h, c], &expected, &format!("{config:?} on {isa}"));
+            check_cell(&case, &case.forward(isa), isa, &mut workspace);
         }
     }
 

@@ -203,9 +203,8 @@ impl LayerPass<'_, f32> {
         let (layer, pass) = (self.layer, &mut self.pass);
         let (sizes, padded) = (layer.sizes, layout::padded(layer.sizes.hidden));
         let (w_ih, w_hh) = layer.tensors();
-        let in_turn = together < streams.len();
         let turns = streams.len() / together;
-        let rows = if in_turn { together } else { pass.batch };
+        let rows = if turns > 1 { together } else { pass.batch };
         let row = times.start * pass.batch + streams.start;
         let states = streams.start * padded..streams.end * padded;
         let steps = Recurrence {
