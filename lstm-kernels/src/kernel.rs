@@ -101,17 +101,17 @@ macro_rules! each_tile {
         for n in 0..$lines.div_ceil($most) {
             let n = if $backwards { $lines.div_ceil($most) - 1 - n } else { n };
             if n < $lines / $most {
-                each_tile!(@ $most, n * $most, $tile, 1 2 3 4);
+                each_tile!(@ $most, n * $most, $tile, 1 2 3 4 5 6);
             } else {
-                each_tile!(@ $lines % $most, n * $most, $tile, 1 2 3);
+                each_tile!(@ $lines % $most, n * $most, $tile, 1 2 3 4 5);
             }
         }
     };
     ($lines:expr, $most:expr, $tile:ident) => {
         for first in (0..$lines - $lines % $most).step_by($most) {
-            each_tile!(@ $most, first, $tile, 1 2 3 4);
+            each_tile!(@ $most, first, $tile, 1 2 3 4 5 6);
         }
-        each_tile!(@ $lines % $most, $lines - $lines % $most, $tile, 1 2 3);
+        each_tile!(@ $lines % $most, $lines - $lines % $most, $tile, 1 2 3 4 5);
     };
     (@ $count:expr, $first:expr, $tile:ident, $($n:literal)*) => { $( if const { $count == $n } { $tile!($n, $first); } )* };
 }

@@ -97,6 +97,12 @@ pub trait Simd: Copy {
     /// Widens 16 lanes of bf16, which is exact: those in the upper halves of the given bits, or in the lower ones.
     fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row;
 
+    /// Four inputs, each in all lanes.
+    #[inline(always)]
+    fn splat_each(self, [a, b, c, d]: &[f32; 4]) -> [Self::Row; 4] {
+        [Self::Row::splat(self, *a), Self::Row::splat(self, *b), Self::Row::splat(self, *c), Self::Row::splat(self, *d)]
+    }
+
     /// Runs `op` with the instruction set enabled for all that is inlined into it.
     fn enter<O: Op>(self, op: O) -> O::Output;
 

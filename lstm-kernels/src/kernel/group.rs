@@ -10,7 +10,7 @@
 use core::hint::black_box;
 
 use super::gates::{Lanes, activate};
-use super::sums::{Part, add, chains, one_tile, tile_lines};
+use super::sums::{Part, add, chains, one_tile, step_tile};
 use crate::element::Element;
 use crate::layout::{Line, packed};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -139,7 +139,7 @@ fn sums<S: Simd, E: Element, const N: usize>(simd: S, parts: Parts<'_, E>) -> [S
             simd.outline(Tile::<S, E, N, $n> { first: $first, parts, out: &mut *out })
         };
     }
-    each_tile!(N, tile_lines(S::ACCUMULATORS, 1), tile);
+    each_tile!(N, step_tile(S::ACCUMULATORS, N, 1), tile);
     *out
 }
 

@@ -28,7 +28,7 @@ use core::hint::black_box;
 use super::early::{self, OneGroup};
 use super::gates::{Lanes, activate, activate_four, activate_small, waits};
 use super::narrow;
-use super::sums::{Part, block, one_tile, room, tile_lines, turns_round};
+use super::sums::{Part, block, one_tile, room, step_tile, turns_round};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
 
@@ -189,9 +189,9 @@ pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, cons
         };
     }
     if const { T == 1 && N > 8 } {
-        each_tile!(N, tile_lines(S::ACCUMULATORS, T), round && backwards, tile);
+        each_tile!(N, step_tile(S::ACCUMULATORS, N, T), round && backwards, tile);
     } else {
-        each_tile!(N, tile_lines(S::ACCUMULATORS, T), tile);
+        each_tile!(N, step_tile(S::ACCUMULATORS, N, T), tile);
     }
     *out
 }

@@ -21,8 +21,8 @@
 //!
 //! **Registers.** Input k is broadcast once and multiplied with the lines of column k, straight from memory, into
 //! accumulators that stay in registers over all columns: no sum across lanes, no store in between. With AVX-512 both
-//! chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 lines at a
-//! time, NEON likewise, and does one chain after the other: each line is still read just once. Large layers are cut
+//! chains of up to 12 lines live together (24 of 32 registers). AVX2 has 16 registers, so it works on 4 to 6 lines at
+//! a time, NEON likewise, and does one chain after the other: each line is still read just once. Large layers are cut
 //! into groups of lines, see [`layout`](crate::layout). Where the compiler runs out of registers it keeps a sum in the
 //! stack, and each round of a loop waits for it: `benches/stack.py` finds these. (Tiles that are functions of their own
 //! under all circumstances have none, but with AVX2 (1, 20) is 12 % slower then, (10, 20) 6 %, f16 2 to 4 %.
@@ -62,9 +62,9 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
         };
     }
     if const { turns_round::<S, E>(R, I + H, T) } {
-        each_tile!(R, tile_lines(S::ACCUMULATORS, T), backwards, tile);
+        each_tile!(R, step_tile(S::ACCUMULATORS, R, T), backwards, tile);
     } else {
-        each_tile!(R, tile_lines(S::ACCUMULATORS, T), tile);
+        each_tile!(R, step_tile(S::ACCUMULATORS, R, T), tile);
     }
     *out
 }
@@ -97,7 +97,22 @@ pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usiz
 
 /// Whether all lines are one tile.
 pub(super) const fn one_tile(accumulators: usize, chains: usize, lines: usize, streams: usize) -> bool {
-    chains * lines * streams <= accumulators || lines <= tile_lines(accumulators, streams)
+    chains * lines * streams <= accumulators || lines <= step_tile(accumulators, lines, streams)
+}
+
+/// Lines in a tile of a step of a group of `lines` lines.
+///
+/// One stream goes over one chain after the other where registers are few, of which one chain of 6 lines leaves enough.
+/// So there are 5 or 6 in a tile where that makes one tile less: an input is broadcast once less, and no tile has but a
+/// line or two, which would wait for their few chains. On Zen 4 with AVX2, ns: (1, 20) 68.5 to 65.9, (10, 20) 83.2 to
+/// 80.9, (1, 24) 83.3 to 82.7, (1, 36) 176 to 165, (1, 44) in bf16 249 to 237. (7 lines in a tile: the same to 1 %
+/// slower. Two tiles of a group of 10 or 12 share the L1 cache worse than three: (1, 40) 1 % faster, (10, 40) 3 %, (1,
+/// 48) 14 % slower.)
+pub(super) const fn step_tile(accumulators: usize, lines: usize, streams: usize) -> usize {
+    match lines {
+        5 | 6 | 9 | 11 if streams == 1 && accumulators == 4 => lines.div_ceil(lines.div_ceil(6)),
+        _ => tile_lines(accumulators, streams),
+    }
 }
 
 /// Lines in a tile for `streams` streams.
@@ -287,7 +302,7 @@ fn aside<Z>(sums: &mut Z, put: bool) -> &mut Z {
 /// group, which stands amid other code.
 #[inline(always)]
 fn crowded<S: Simd, const N: usize>(stride: usize) -> bool {
-    stride == N && const { !S::MANY_REGISTERS && !S::PORTABLE && N == 4 }
+    stride == N && const { !S::MANY_REGISTERS && !S::PORTABLE && N >= 4 }
 }
 
 /// a + b.
@@ -343,13 +358,28 @@ pub(super) fn advance<S: Simd, E: Element, const N: usize, const T: usize, const
         }
         return chains;
     }
-    let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
-    each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
-    let mut rest = columns;
+    let (mut rest, mut inputs) = (columns, inputs);
     // A count that the compiler does not know keeps the loop. Of one chain alone there is nothing to sort, but all its
     // weights may be loaded first, into the stack: with AVX2 103 or 252 ns at (10, 20), depending on the code around
     // it.
     let most = if const { T == 1 } { black_box(usize::MAX) } else { usize::MAX };
+    if const { by_fours::<S>(T, G, C) } {
+        let (fours, others) = inputs[0].as_chunks();
+        inputs[0] = others;
+        for four in &fours[..usize::min(fours.len(), most)] {
+            black_box(());
+            let Some((round, others)) = rest.split_at_checked(stride * (4 / E::FORM.share)) else { break };
+            rest = others;
+            let x = simd.splat_each(four);
+            each_of_4!(n < 2 => {
+                let n = chain + 2 * n;
+                let lines = &round[n / E::FORM.share * stride + first..];
+                add_column::<S, E, N, T>(simd, &mut chains[0], lines, n % E::FORM.share, [x[n]; T]);
+            });
+        }
+    }
+    let (mut blocks, mut rests) = ([&[][..]; T], [&[][..]; T]);
+    each_of_4!(t < T => { (blocks[t], rests[t]) = inputs[t].as_chunks::<C>(); });
     // (No `chunks_exact`, which begins with a division.)
     #[expect(clippy::needless_range_loop, reason = "k is the round of all of them, not one of `blocks`")]
     for k in 0..usize::min(blocks[0].len(), most) {
@@ -395,11 +425,34 @@ pub(super) fn column<S: Simd, E: Element, const N: usize, const T: usize>(
 ) {
     let mut broadcast = [S::Row::splat(simd, 0.0); T];
     each!(t < T => { broadcast[t] = S::Row::splat(simd, x[t]); });
+    add_column::<S, E, N, T>(simd, chain, column, part, broadcast);
+}
+
+/// [`column`], with each x in all lanes.
+#[inline(always)]
+fn add_column<S: Simd, E: Element, const N: usize, const T: usize>(
+    simd: S,
+    chain: &mut [[S::Row; N]; T],
+    column: &[E::Line],
+    part: usize,
+    x: [S::Row; T],
+) {
     let column = &column[..N];
     each!(n < N => {
         let line = E::load(simd, &column[n], part);
-        each!(t < T => { chain[t][n] = line.mul_add(simd, broadcast[t], chain[t][n]); });
+        each!(t < T => { chain[t][n] = line.mul_add(simd, x[t], chain[t][n]); });
     });
+}
+
+/// Whether one of two chains of one stream goes on by four inputs in a round, of which two are its own: a register is
+/// filled with four by one load, out of which they are shuffled, where two broadcasts are two. Loads are what columns
+/// wait for: 8 multiply-adds and a broadcast take 4.7 cycles on Zen 4, so 4.5, 10 and one 5.9 and 5.5 (bare loops; no
+/// broadcast at all 4.3 and 5.3). A step with AVX2, ns: (1, 32) 133.7 to 130, (10, 20) 81.1 to 79.6, (1, 40) 193 to 190,
+/// (32, 32) 253 to 243. **Tried and lost**: for one to three lines (1, 8) and (1, 12) 1 % slower; in
+/// [`early`](super::early), 1 % slower. With AVX-512 on Zen 4 (1, 40) and (32, 32) 2 and 3 % faster, others the same,
+/// and on Intel's CPUs the unit that shuffles 512 bits is one of the two that multiply.
+const fn by_fours<S: Simd>(streams: usize, group: usize, chains: usize) -> bool {
+    streams == 1 && group == 1 && chains == 2 && !S::PORTABLE
 }
 
 /// `column` for two columns that share their lines. One column after the other, the compiler would keep all lines for

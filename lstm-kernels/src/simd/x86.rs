@@ -1,6 +1,7 @@
 //! AVX2 + FMA (`V3`) and AVX-512 (`V4`), through the safe intrinsics of `pulp`'s tokens; AVX512-FP16 (`V4F16`), which
 //! `pulp` lacks.
 
+use core::arch::asm;
 use core::arch::x86_64::*;
 
 use pulp::cast;
@@ -137,6 +138,17 @@ pub(crate) fn prefetch(data: &[f32]) {
     }
 }
 
+/// A vector of which the compiler does not know where it is from. If it did, it would broadcast parts of it from there.
+#[target_feature(enable = "avx")]
+#[inline]
+fn in_register(mut vector: __m256) -> __m256 {
+    if cfg!(not(miri)) {
+        // SAFETY: no instruction, and so none of what the options deny.
+        unsafe { asm!("/* {0} */", inout(ymm_reg) vector, options(pure, nomem, nostack, preserves_flags)) };
+    }
+    vector
+}
+
 impl Simd for V3 {
     type Row = Pair<__m256>;
     type Half = __m256;
@@ -155,6 +167,20 @@ impl Simd for V3 {
     #[inline(always)]
     fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
         widen_bf16(self.avx, self.avx2, lanes, upper)
+    }
+
+    /// One load, and the rest out of a register.
+    #[inline(always)]
+    fn splat_each(self, inputs: &[f32; 4]) -> [Self::Row; 4] {
+        let avx = self.avx;
+        // SAFETY: `V3` has a field for AVX, all that the function needs.
+        let four = unsafe { in_register(avx._mm256_broadcast_ps(&cast(*inputs))) };
+        [
+            Pair([avx._mm256_permute_ps::<0b00_00_00_00>(four); 2]),
+            Pair([avx._mm256_permute_ps::<0b01_01_01_01>(four); 2]),
+            Pair([avx._mm256_permute_ps::<0b10_10_10_10>(four); 2]),
+            Pair([avx._mm256_permute_ps::<0b11_11_11_11>(four); 2]),
+        ]
     }
 
     #[inline(always)]
