@@ -363,18 +363,17 @@ pub(super) fn advance<S: Simd, E: Element, const N: usize, const T: usize, const
     // weights may be loaded first, into the stack: with AVX2 103 or 252 ns at (10, 20), depending on the code around
     // it.
     let most = if const { T == 1 } { black_box(usize::MAX) } else { usize::MAX };
-    if const { by_fours::<S>(T, G, C) } {
+    if const { by_fours::<S, E>(T, G, C) } {
         let (fours, others) = inputs[0].as_chunks();
         inputs[0] = others;
         for four in &fours[..usize::min(fours.len(), most)] {
             black_box(());
-            let Some((round, others)) = rest.split_at_checked(stride * (4 / E::FORM.share)) else { break };
+            let Some((round, others)) = rest.split_at_checked(stride * 4) else { break };
             rest = others;
             let x = simd.splat_each(four);
             each_of_4!(n < 2 => {
                 let n = chain + 2 * n;
-                let lines = &round[n / E::FORM.share * stride + first..];
-                add_column::<S, E, N, T>(simd, &mut chains[0], lines, n % E::FORM.share, [x[n]; T]);
+                add_column::<S, E, N, T>(simd, &mut chains[0], &round[n * stride + first..], 0, [x[n]; T]);
             });
         }
     }
@@ -448,11 +447,12 @@ fn add_column<S: Simd, E: Element, const N: usize, const T: usize>(
 /// filled with four by one load, out of which they are shuffled, where two broadcasts are two. Loads are what columns
 /// wait for: 8 multiply-adds and a broadcast take 4.7 cycles on Zen 4, so 4.5, 10 and one 5.9 and 5.5 (bare loops; no
 /// broadcast at all 4.3 and 5.3). A step with AVX2, ns: (1, 32) 133.7 to 130, (10, 20) 81.1 to 79.6, (1, 40) 193 to 190,
-/// (32, 32) 253 to 243. **Tried and lost**: for one to three lines (1, 8) and (1, 12) 1 % slower; in
-/// [`early`](super::early), 1 % slower. With AVX-512 on Zen 4 (1, 40) and (32, 32) 2 and 3 % faster, others the same,
-/// and on Intel's CPUs the unit that shuffles 512 bits is one of the two that multiply.
-const fn by_fours<S: Simd>(streams: usize, group: usize, chains: usize) -> bool {
-    streams == 1 && group == 1 && chains == 2 && !S::PORTABLE
+/// (32, 32) 253 to 243. **Tried and lost**: one to three lines, (1, 8) and (1, 12) 1 % slower. With AVX-512 on Zen 4 (1,
+/// 40) and (32, 32) would be 2 and 3 % faster, others the same; but on Intel's CPUs the unit that shuffles 512 bits is
+/// one of the two that multiply them. Half types, whose lines take units and registers to be widened, (10, 20) 11 to
+/// 17 %, (64, 64) a third slower.
+const fn by_fours<S: Simd, E: Element>(streams: usize, group: usize, chains: usize) -> bool {
+    streams == 1 && group == 1 && chains == 2 && E::IS_F32 && !S::PORTABLE
 }
 
 /// `column` for two columns that share their lines. One column after the other, the compiler would keep all lines for

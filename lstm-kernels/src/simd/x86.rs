@@ -169,18 +169,9 @@ impl Simd for V3 {
         widen_bf16(self.avx, self.avx2, lanes, upper)
     }
 
-    /// One load, and the rest out of a register.
     #[inline(always)]
     fn splat_each(self, inputs: &[f32; 4]) -> [Self::Row; 4] {
-        let avx = self.avx;
-        // SAFETY: `V3` has a field for AVX, all that the function needs.
-        let four = unsafe { in_register(avx._mm256_broadcast_ps(&cast(*inputs))) };
-        [
-            Pair([avx._mm256_permute_ps::<0b00_00_00_00>(four); 2]),
-            Pair([avx._mm256_permute_ps::<0b01_01_01_01>(four); 2]),
-            Pair([avx._mm256_permute_ps::<0b10_10_10_10>(four); 2]),
-            Pair([avx._mm256_permute_ps::<0b11_11_11_11>(four); 2]),
-        ]
+        splat_each(self.avx, inputs)
     }
 
     #[inline(always)]
@@ -192,6 +183,19 @@ impl Simd for V3 {
     fn outline<F: Section<Self>>(self, section: F) {
         self.vectorize(Outline(self, section));
     }
+}
+
+/// [`Simd::splat_each`]: one load, and the rest out of a register.
+#[inline(always)]
+fn splat_each(avx: Avx, inputs: &[f32; 4]) -> [Pair<__m256>; 4] {
+    // SAFETY: `avx` proves AVX, all that the function needs.
+    let four = unsafe { in_register(avx._mm256_broadcast_ps(&cast(*inputs))) };
+    [
+        Pair([avx._mm256_permute_ps::<0b00_00_00_00>(four); 2]),
+        Pair([avx._mm256_permute_ps::<0b01_01_01_01>(four); 2]),
+        Pair([avx._mm256_permute_ps::<0b10_10_10_10>(four); 2]),
+        Pair([avx._mm256_permute_ps::<0b11_11_11_11>(four); 2]),
+    ]
 }
 
 /// [`Simd::widen_bf16`] in two halves.
@@ -285,6 +289,11 @@ impl Simd for Narrow {
     #[inline(always)]
     fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
         widen_bf16(self.avx, self.avx2, lanes, upper)
+    }
+
+    #[inline(always)]
+    fn splat_each(self, inputs: &[f32; 4]) -> [Self::Row; 4] {
+        splat_each(self.avx, inputs)
     }
 
     #[inline(always)]
