@@ -5,7 +5,6 @@ use core::arch::asm;
 use core::arch::x86_64::*;
 
 use pulp::cast;
-use pulp::core_arch::x86::{Avx, Avx2};
 pub(crate) use pulp::x86::V4;
 
 use super::{
@@ -149,66 +148,63 @@ fn in_register(mut vector: __m256) -> __m256 {
     vector
 }
 
+/// What the instruction sets with vectors of 256 bits have in common.
+macro_rules! rows_of_two_vectors {
+    () => {
+        type Row = Pair<__m256>;
+        type Half = __m256;
+        type Quarter = __m128;
+
+        #[inline(always)]
+        fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
+            let [low, high] = cast(*lanes);
+            // SAFETY: all that the instruction needs is F16C, for which `V3` has a field, and for which `v4` has looked.
+            Pair(unsafe { [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)] })
+        }
+
+        #[inline(always)]
+        fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
+            let mask = self.avx._mm256_set1_epi32(0xffff_0000_u32.cast_signed());
+            let [mut low, mut high]: [__m256i; 2] = cast(*lanes);
+            if upper {
+                (low, high) = (self.avx2._mm256_and_si256(low, mask), self.avx2._mm256_and_si256(high, mask));
+            } else {
+                (low, high) = (self.avx2._mm256_slli_epi32::<16>(low), self.avx2._mm256_slli_epi32::<16>(high));
+            }
+            Pair([cast(low), cast(high)])
+        }
+
+        /// One load, and the rest out of a register.
+        #[inline(always)]
+        fn splat_each(self, inputs: &[f32; 4]) -> [Self::Row; 4] {
+            let avx = self.avx;
+            // SAFETY: `avx` proves AVX, all that the function needs.
+            let four = unsafe { in_register(avx._mm256_broadcast_ps(&cast(*inputs))) };
+            [
+                Pair([avx._mm256_permute_ps::<0b00_00_00_00>(four); 2]),
+                Pair([avx._mm256_permute_ps::<0b01_01_01_01>(four); 2]),
+                Pair([avx._mm256_permute_ps::<0b10_10_10_10>(four); 2]),
+                Pair([avx._mm256_permute_ps::<0b11_11_11_11>(four); 2]),
+            ]
+        }
+
+        #[inline(always)]
+        fn enter<O: Op>(self, op: O) -> O::Output {
+            self.vectorize(Call(self, op))
+        }
+
+        #[inline(always)]
+        fn outline<F: Section<Self>>(self, section: F) {
+            self.vectorize(Outline(self, section));
+        }
+    };
+}
+
 impl Simd for V3 {
-    type Row = Pair<__m256>;
-    type Half = __m256;
-    type Quarter = __m128;
+    rows_of_two_vectors!();
 
     /// 16 registers: 2 x 4 accumulators, the rest for weights and broadcasts.
     const ACCUMULATORS: usize = 4;
-
-    #[inline(always)]
-    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
-        let [low, high] = cast(*lanes);
-        // SAFETY: `V3` has a field for F16C, all that the instruction needs.
-        Pair(unsafe { [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)] })
-    }
-
-    #[inline(always)]
-    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
-        widen_bf16(self.avx, self.avx2, lanes, upper)
-    }
-
-    #[inline(always)]
-    fn splat_each(self, inputs: &[f32; 4]) -> [Self::Row; 4] {
-        splat_each(self.avx, inputs)
-    }
-
-    #[inline(always)]
-    fn enter<O: Op>(self, op: O) -> O::Output {
-        self.vectorize(Call(self, op))
-    }
-
-    #[inline(always)]
-    fn outline<F: Section<Self>>(self, section: F) {
-        self.vectorize(Outline(self, section));
-    }
-}
-
-/// [`Simd::splat_each`]: one load, and the rest out of a register.
-#[inline(always)]
-fn splat_each(avx: Avx, inputs: &[f32; 4]) -> [Pair<__m256>; 4] {
-    // SAFETY: `avx` proves AVX, all that the function needs.
-    let four = unsafe { in_register(avx._mm256_broadcast_ps(&cast(*inputs))) };
-    [
-        Pair([avx._mm256_permute_ps::<0b00_00_00_00>(four); 2]),
-        Pair([avx._mm256_permute_ps::<0b01_01_01_01>(four); 2]),
-        Pair([avx._mm256_permute_ps::<0b10_10_10_10>(four); 2]),
-        Pair([avx._mm256_permute_ps::<0b11_11_11_11>(four); 2]),
-    ]
-}
-
-/// [`Simd::widen_bf16`] in two halves.
-#[inline(always)]
-fn widen_bf16(avx: Avx, avx2: Avx2, lanes: &[u32; 16], upper: bool) -> Pair<__m256> {
-    let mask = avx._mm256_set1_epi32(0xffff_0000_u32.cast_signed());
-    let [mut low, mut high]: [__m256i; 2] = cast(*lanes);
-    if upper {
-        (low, high) = (avx2._mm256_and_si256(low, mask), avx2._mm256_and_si256(high, mask));
-    } else {
-        (low, high) = (avx2._mm256_slli_epi32::<16>(low), avx2._mm256_slli_epi32::<16>(high));
-    }
-    Pair([cast(low), cast(high)])
 }
 
 impl Simd for V4 {
@@ -260,7 +256,7 @@ pub(crate) struct Narrow {
     v4: V4,
 }
 
-/// So that the macro below finds the intrinsics.
+/// So that the macros find the intrinsics.
 impl core::ops::Deref for Narrow {
     type Target = V4;
 
@@ -271,40 +267,11 @@ impl core::ops::Deref for Narrow {
 }
 
 impl Simd for Narrow {
-    type Row = Pair<__m256>;
-    type Half = __m256;
-    type Quarter = __m128;
+    rows_of_two_vectors!();
 
     /// 32 registers, two of which are a row.
     const ACCUMULATORS: usize = 12;
     const RANGE: bool = true;
-
-    #[inline(always)]
-    fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
-        let [low, high] = cast(*lanes);
-        // SAFETY: `V4` proves AVX-512 F, for which `v4` looks for F16C, too: all that the instruction needs.
-        Pair(unsafe { [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)] })
-    }
-
-    #[inline(always)]
-    fn widen_bf16(self, lanes: &[u32; 16], upper: bool) -> Self::Row {
-        widen_bf16(self.avx, self.avx2, lanes, upper)
-    }
-
-    #[inline(always)]
-    fn splat_each(self, inputs: &[f32; 4]) -> [Self::Row; 4] {
-        splat_each(self.avx, inputs)
-    }
-
-    #[inline(always)]
-    fn enter<O: Op>(self, op: O) -> O::Output {
-        self.v4.vectorize(Call(self, op))
-    }
-
-    #[inline(always)]
-    fn outline<F: Section<Self>>(self, section: F) {
-        self.v4.vectorize(Outline(self, section));
-    }
 }
 
 /// AVX512-FP16 on top of [`V4`]: arithmetic in f16. `pulp` has no token for it.
@@ -325,7 +292,7 @@ impl V4F16 {
     }
 }
 
-/// So that the macro below finds the intrinsics.
+/// So that the macros find the intrinsics.
 impl core::ops::Deref for V4F16 {
     type Target = V4;
 
