@@ -82,6 +82,7 @@ pub mod activation;
 pub mod cell;
 #[cfg(any(feature = "lstm", feature = "safetensors"))]
 mod config;
+mod cpu;
 mod element;
 mod error;
 #[cfg(all(feature = "lstm", feature = "safetensors"))]

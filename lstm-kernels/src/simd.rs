@@ -39,31 +39,6 @@ pub(crate) fn prefetch_near<T>(data: &T) {
     let _ = data;
 }
 
-/// Whether Intel made the CPU, which is asked once: for choices that the instruction set alone does not decide.
-#[inline]
-pub(crate) fn intel() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return x86::cpu() == x86::Cpu::Intel;
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// Whether to do what pays on Intel's CPUs: there, and with debug assertions on every CPU, for the tests.
-#[inline]
-pub(crate) fn as_on_intel() -> bool {
-    cfg!(debug_assertions) || intel()
-}
-
-/// Whether to do what pays on AMD's CPUs up to Zen 4, whose units have 256 bits: there, but with debug assertions on all
-/// others, so that the tests of both builds go both ways on every CPU.
-#[inline]
-pub(crate) fn as_up_to_zen_4() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return (x86::cpu() == x86::Cpu::UpToZen4) != cfg!(debug_assertions);
-    #[cfg(not(target_arch = "x86_64"))]
-    cfg!(debug_assertions)
-}
-
 /// One instruction set, given as the token that proves it.
 pub trait Simd: Copy {
     /// 16 lanes.

@@ -38,9 +38,10 @@ use core::hint::black_box;
 
 use super::gates::{Lanes, activate, activate_8};
 use super::sums::{Part, add, advance, join};
+use crate::cpu::as_up_to_zen_4;
 use crate::element::Element;
 use crate::layout::Line;
-use crate::simd::{Simd, Split, Vector, as_up_to_zen_4};
+use crate::simd::{Simd, Split, Vector};
 
 /// A step, from x to the store of h, of one group of lines.
 pub(super) struct OneGroup<'a, E: Element> {

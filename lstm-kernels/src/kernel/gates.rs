@@ -30,8 +30,9 @@
 //! faster, not worth a second form of `updated`; the same with the operations of both in turn, 4 % slower.
 
 use crate::activation::{P, P_HALF, Quotient, Ratio, ratio};
+use crate::cpu::as_on_intel;
 use crate::layout::Line;
-use crate::simd::{Op, Section, Simd, Split, Vector, as_on_intel};
+use crate::simd::{Op, Section, Simd, Split, Vector};
 
 /// A stream's h and c, from some unit on.
 #[derive(Default)]

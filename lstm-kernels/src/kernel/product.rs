@@ -40,12 +40,13 @@ use core::ops::Range;
 use self::fours::{Fours, LINES};
 #[cfg(target_arch = "x86_64")]
 use super::in_f16;
+use crate::cpu::as_on_intel;
 use crate::element::{Element, adds_in_f16};
 use crate::kernel::sums::{self, BLOCK, Part, block, chains, join};
 use crate::layout::{F16, Line};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::F16Simd;
-use crate::simd::{Op, Simd, Vector, as_on_intel};
+use crate::simd::{Op, Simd, Vector};
 
 /// Rows of f32, `stride` apart, of which the first `len` elements count.
 #[derive(Clone, Copy)]

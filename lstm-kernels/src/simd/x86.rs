@@ -7,9 +7,8 @@ use core::arch::x86_64::*;
 use pulp::cast;
 pub(crate) use pulp::x86::V4;
 
-use super::{
-    Call, F16Simd, Op, Outline, Pair, Section, Simd, Split, TINY, Vector, as_up_to_zen_4, most_of_4, most_of_two,
-};
+use super::{Call, F16Simd, Op, Outline, Pair, Section, Simd, Split, TINY, Vector, most_of_4, most_of_two};
+use crate::cpu::as_up_to_zen_4;
 
 pulp::simd_type! {
     /// x86-64-v3 as the psABI has it: `pulp`'s token of that name lacks F16C.
@@ -78,46 +77,6 @@ fn keeps(registers: u32) -> bool {
 unsafe fn xcr0() -> u32 {
     // SAFETY: XGETBV faults neither, which OSXSAVE means, nor for register 0, which exists wherever it does.
     unsafe { _xgetbv(0) as u32 }
-}
-
-/// A kind of CPU, for choices that the instruction set alone does not decide.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Cpu {
-    Intel = 1,
-    /// AMD's up to Zen 4.
-    UpToZen4 = 2,
-    Other = 3,
-}
-
-/// The kind of this CPU, which is asked once.
-#[inline]
-pub(crate) fn cpu() -> Cpu {
-    use core::sync::atomic::{AtomicU8, Ordering};
-
-    static KNOWN: AtomicU8 = AtomicU8::new(0);
-
-    match KNOWN.load(Ordering::Relaxed) {
-        0 => {
-            let cpu = ask();
-            KNOWN.store(cpu as u8, Ordering::Relaxed);
-            cpu
-        }
-        1 => Cpu::Intel,
-        2 => Cpu::UpToZen4,
-        _ => Cpu::Other,
-    }
-}
-
-#[cold]
-fn ask() -> Cpu {
-    let vendor = __cpuid(0);
-    match [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).as_flattened() {
-        b"GenuineIntel" => Cpu::Intel,
-        // The base family, which is 15, and the extended one: 25 is Zen 3 and Zen 4.
-        b"AuthenticAMD" if 15 + (__cpuid(1).eax >> 20 & 0xff) <= 25 => Cpu::UpToZen4,
-        _ => Cpu::Other,
-    }
 }
 
 /// See [`prefetch_near`](super::prefetch_near).

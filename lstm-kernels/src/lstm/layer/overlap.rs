@@ -4,11 +4,12 @@
 use alloc::vec::Vec;
 
 use super::{LayerPass, Packed, Pass, Place};
+use crate::cpu::intel;
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::overlap::{Ahead, Plan, Rest, STEPS, Steps, WAITING, by_chain, serves};
 use crate::layout;
-use crate::simd::{Op, Simd, intel};
+use crate::simd::{Op, Simd};
 use crate::weights::Sizes;
 
 /// Chunks from which on it is done: the first one's x has nothing to go beside.
