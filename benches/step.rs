@@ -1,6 +1,6 @@
-//! Latency of one step, f32: every instruction set that this CPU has, beside the loop that one writes by hand; loud
-//! and silent input; many streams at once; `run`; with an output of which the next sample could be made (`step_out`);
-//! and with sizes known at run time, [`LstmCellDyn`] (`cell_dyn`; `cell_dyn_batch`: of 32 streams) and a stream of single
+//! Latency of one step, f32: every instruction set that this CPU has, beside the loop that one writes by hand; loud and
+//! silent input; many streams at once; `run`; with an output of which the next sample could be made (`step_out`); and
+//! with sizes known at run time, [`LstmCellDyn`] (`cell_dyn`; `cell_dyn_batch`: of 32 streams) and a stream of single
 //! samples through [`Lstm`] (`advance`).
 //!
 //! `taskset -c 1 cargo bench -p lstm-kernels-benches --bench step`

@@ -226,9 +226,9 @@ impl<
     }
 
     /// One time step of each of `xs.len()` independent streams: the same bits as that many [`step`](Self::step)s, in
-    /// less time or the same. No allocation, no lock, no system call, no panic. A cell of more than 256 KiB of weights
-    /// goes over them once for up to 32 streams, which takes some 60 KiB of stack (more [without
-    /// optimisation](crate#a-debug-build)).
+    /// less time or the same. No allocation, no lock, no system call, no panic. A cell of 49 to 1,024 units, if it has
+    /// as many weights as (90, 90), with AVX2 and NEON as (64, 64), goes over them once for up to 32 streams, which
+    /// takes some 60 KiB of stack (more [without optimisation](crate#a-debug-build)).
     ///
     /// The states lie side by side. Where only some streams have an input, keep theirs in front (`states.swap(a, b)`;
     /// a [`State`] is `Copy`) and give the slice of them.
@@ -245,8 +245,8 @@ impl<
     /// A whole sequence of one stream: the same bits as a [`step`](Self::step) for each x, whose h goes to `out`. No
     /// allocation, no lock, no system call, no panic. A cell of more than 24 KiB of weights (or 32), at least 8 inputs
     /// and up to 2,048 units reads x's weights once for up to 32 steps, which takes less time and some 70 KiB of stack
-    /// (more [without optimisation](crate#a-debug-build)). Long sequences of 64 to 512 units take 0.8 to 0.86 of the time
-    /// in an `Lstm`, which has a copy of x's weights for that (f32, AVX-512 on AMD's CPUs; Zen 4).
+    /// (more [without optimisation](crate#a-debug-build)). Long sequences of 64 to 512 units take 0.8 to 0.86 of the
+    /// time in an `Lstm`, which has a copy of x's weights for that (f32, AVX-512 on AMD's CPUs; Zen 4).
     ///
     /// # Errors
     /// [`Error::LengthMismatch`] if there are not as many inputs as outputs; the state has not changed then.

@@ -55,7 +55,7 @@
 //!   5 4 % slower, (128, 128) 11 % faster. In `Lstm` on Zen 4, 2 KiB ahead: with AVX2 from (192, 192) on 3 % faster,
 //!   (64, 64) 3 % slower, with AVX-512 (512, 512) 15 % slower.
 //! - Loops over the columns that the compiler unrolls as a whole: 78 against 65 ns at (10, 20), see `sums::advance`.
-//! - Inputs broadcast from a register: no gain.
+//! - With AVX-512, inputs broadcast from a register: no gain. (With AVX2 there is some: `sums::by_fours`.)
 //! - The weights of the next group asked for before the gates of this one, in `Lstm`: the same to 8 % slower. In a cell
 //!   on Zen 4, 24 lines: with AVX2 (64, 64) 2 % slower, (128, 128) 4 % faster, (256, 256) the same, with AVX-512 4 %
 //!   slower, the same, the same; 64 lines: 5 % slower, 1 % faster, the same.
@@ -70,8 +70,9 @@
 //!   (64, 64) and (256, 256) 5 to 9 % slower, (32, 32) 46 %. Three lines of both chains, on Emerald Rapids: (32, 32) 10
 //!   % faster, (10, 20), (1, 32) and (1, 36) 3 %, (1, 28) 2 % slower, other small cells the same; on Zen 4 (1, 20) and
 //!   (10, 20) 1 % faster, (1, 32), (1, 40), (32, 32) 2, 4 and 6 % slower.
-//! - With AVX2 both chains in turn, 8 columns of each, so that large layers are read as they lie: bare loops over weights
-//!   in the L3 cache take a tenth less on Zen 4, steps the same. All lines of the next block asked for: 15 % slower.
+//! - With AVX2 both chains in turn, 8 columns of each, so that large layers are read as they lie: bare loops over
+//!   weights in the L3 cache take a tenth less on Zen 4, steps the same. All lines of the next block asked for: 15 %
+//!   slower.
 //! - Tiles of 6 rows and 4 lines for a batch, and twice as many columns in a block: each the same time.
 //!
 //! **Padding.** Up to 3 units of the last line have weight zero. Their lanes compute something (NaN, if x holds an
@@ -157,9 +158,9 @@ impl<'a, E: Element, const I: usize, const H: usize, const LAST: usize> Weights<
         (self.bias.len() - LAST) / E::FORM.group
     }
 
-    /// The bias, x's columns and h's of a cell of one group, with lengths that the compiler knows. Those of its caller it
-    /// knows only in a program where no other function calls the kernel; then it writes loops of few rounds out (with
-    /// AVX2 on Zen 4 a step of (1, 16) 56 to 52 ns, of (32, 32) 259 to 250, beside a `run` in the same program).
+    /// The bias, x's columns and h's of a cell of one group, with lengths that the compiler knows. Those of its caller
+    /// it knows only in a program where no other function calls the kernel; then it writes loops of few rounds out
+    /// (with AVX2 on Zen 4 a step of (1, 16) 56 to 52 ns, of (32, 32) 259 to 250, beside a `run` in the same program).
     #[inline(always)]
     pub(crate) fn one_group(&self) -> (&'a [Line], &'a [E::Line], &'a [E::Line]) {
         let [x, h] = const { [layout::packed(E::FORM, I) * LAST, layout::packed(E::FORM, H) * LAST] };

@@ -51,6 +51,12 @@ pub trait Simd: Copy {
     /// How many [`Row`](Simd::Row) accumulators the registers hold beside what else a loop needs.
     const ACCUMULATORS: usize;
 
+    /// Whether they hold one chain of 6 lines, where they do not hold [both](Simd::BOTH_CHAINS) of 4.
+    const SIX_LINES: bool = false;
+
+    /// Whether [`splat_each`](Simd::splat_each) asks for fewer loads than there are inputs.
+    const SHUFFLES: bool = false;
+
     /// Whether [`Vector::range`] is a single operation.
     const RANGE: bool = false;
 

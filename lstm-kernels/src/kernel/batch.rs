@@ -3,12 +3,12 @@
 //! Streams of a small cell are stepped four at a time, or one after the other where one keeps the units busy. Two that
 //! are left share the weights of a cell of several groups, which one would wait for: two of (64, 64) 42 % faster with
 //! AVX-512 and 33 % with AVX2 on Zen 4, (1, 64) 32 and 29 %, (64, 64) in bf16 15 and 20 %. Streams of a large cell go
-//! over its weights together, up to 32, panel by panel as in a batch of [`Lstm`](crate::lstm::Lstm)
-//! ([`product`]): read anew for every four, weights come from the L2 cache or from beyond it each time. On Zen 4, 32
-//! streams with AVX-512 and AVX2, against four at a time: (128, 128) 10 and 8 % faster, (256, 256) 13 and 33 %, (512,
-//! 512) 19 and 29 %; in bf16 9 and 2 %, 9 and 12 %; three of (256, 256), which were alone before, 32 and 41 %. Cells of
-//! less than 256 KiB lose what the sums cost that go through memory: (64, 64) 2 % with AVX-512, though with AVX2 it is 5
-//! % faster, (1, 64) 7 %.
+//! over its weights together, up to 32, panel by panel as in a batch of [`Lstm`](crate::lstm::Lstm) ([`product`]): read
+//! anew for every four, weights come from the L2 cache or from beyond it each time. On Zen 4, 32 streams with AVX-512
+//! and AVX2, against four at a time: (128, 128) 10 and 8 % faster, (256, 256) 13 and 33 %, (512, 512) 19 and 29 %; in
+//! bf16 9 and 2 %, 9 and 12 %; three of (256, 256), which were alone before, 32 and 41 %. Cells of less than 256 KiB
+//! lose what the sums cost that go through memory: (64, 64) 2 % with AVX-512, though with AVX2 it is 5 % faster, (1,
+//! 64) 7 %.
 
 use core::array::from_mut;
 
@@ -72,9 +72,9 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         }
         for (state, x) in states.iter_mut().zip(xs) {
             let step = Alone(Step { weights, x: [x], states: from_mut(state) });
-            // Not through `early` or `narrow`, by which streams in turn lose; else by the function that `step` and `run`
-            // enter, so that there is only one.
-            if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } || simd.narrows(&step) {
+            // Not through `early` or, of f32, `narrow`, by which streams in turn lose; else by the function that `step`
+            // and `run` enter, so that there is only one.
+            if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } || E::IS_F32 && simd.narrows(&step) {
                 simd.enter(step.0);
             } else {
                 simd.enter(step);
@@ -99,9 +99,9 @@ pub(super) const fn streams<S: Simd, E: Element>(lines: usize, columns: usize) -
     if one { 1 } else { 4 }
 }
 
-/// How many streams at least go over a cell's weights [`together`], which small cells' never do. Of half types, and with
-/// few registers, two or three are faster as a tile ((128, 128) in bf16 7 to 10 % on Zen 4, (64, 64) with AVX2 two 15
-/// %).
+/// How many streams at least go over a cell's weights [`together`], which small cells' never do. Of half types, and
+/// with few registers, two or three are faster as a tile ((128, 128) in bf16 7 to 10 % on Zen 4, (64, 64) with AVX2 two
+/// 15 %). Weights of any type count as f32.
 const fn together_from<S: Simd, E: Element>(lines: usize, columns: usize) -> usize {
     let bytes = size_of::<Line>() * lines * columns;
     if S::PORTABLE || adds_in_f16::<S, E>() || lines <= MAX_LINES || lines > 256 {

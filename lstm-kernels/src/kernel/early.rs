@@ -28,10 +28,10 @@
 //! layers, where there is a broadcast for 4 multiply-adds and not for 8: (1, 20) 57 to 60, (1, 32) 106 to 116.
 //!
 //! On Zen 4 halves gain what they do on Zen 5 where 32 registers hold both ([`narrow`](super::narrow)): (1, 16) 48.7 to
-//! 45.2. With AVX2, where sums wait in memory, they lose: 50.0 to 53.3, so they are left out there ([`pays`]).
-//! **Tried and lost** with these 32 registers: 8, 8 and 4 units of (1, 20), 61 to 65; [`blocks`] of (10, 20), 72 to 76.
-//! With AVX2 [`blocks`] in tiles of 4 lines, whose chains wait in memory: (1, 20) 68 to 80, (1, 32) 134 to 149, (32, 32)
-//! 255 to 267; all columns of 16 units and their gates before those of the others: (1, 32) 130 to 139, (32, 32) 241 to 256;
+//! 45.2. With AVX2, where sums wait in memory, they lose: 50.0 to 53.3, so they are left out there ([`pays`]). **Tried
+//! and lost** with these 32 registers: 8, 8 and 4 units of (1, 20), 61 to 65; [`blocks`] of (10, 20), 72 to 76. With
+//! AVX2 [`blocks`] in tiles of 4 lines, whose chains wait in memory: (1, 20) 68 to 80, (1, 32) 134 to 149, (32, 32) 255
+//! to 267; all columns of 16 units and their gates before those of the others: (1, 32) 130 to 139, (32, 32) 241 to 256;
 //! the gates of more than 16 units in halves: the same to 2 % slower.
 
 use core::hint::black_box;

@@ -115,8 +115,8 @@ pub(crate) fn activate<S: Simd, const R: usize, const FAST: bool>(simd: S, z: &[
     each_tile!(R, 4, gates);
 }
 
-/// Whether `streams` streams wait for the gates of so many lines: one alone, in a small layer. A larger one, and several
-/// streams, have other work.
+/// Whether `streams` streams wait for the gates of so many lines: one alone, in a small layer. A larger one, and
+/// several streams, have other work.
 pub(crate) const fn waits(lines: usize, streams: usize) -> bool {
     streams == 1 && lines <= 5
 }
@@ -151,7 +151,7 @@ impl<S: Simd, const R: usize, const FAST: bool> Section<S> for Gates<'_, S, R, F
         each!(n < R => { gates[n] = ratio::<S, S::Row, 16, FAST>(simd, z[n], &P); });
         each_of_4!(n < R / 4 => {
             let block = [gates[4 * n], gates[4 * n + 1], gates[4 * n + 2], gates[4 * n + 3]];
-            lanes = units_16::<S, FAST>(simd, each_gate(simd, block), lanes);
+            lanes = units_16::<S, FAST>(simd, each_gate(simd, block), lanes, R == 4);
         });
         if const { R % 4 >= 2 } {
             lanes = units_8::<S, FAST>(simd, [gates[R / 4 * 4], gates[R / 4 * 4 + 1]], lanes);
@@ -195,7 +195,7 @@ impl<S: Simd, const R: usize> Section<S> for FourGates<'_, S, R> {
 fn blocks<'a, S: Simd, const R: usize>(simd: S, z: &[S::Row; R], mut lanes: Lanes<'a>) -> Lanes<'a> {
     each_of_4!(n < R / 4 => {
         let gates = gates_of::<S, _, 16, false>(simd, [z[4 * n], z[4 * n + 1], z[4 * n + 2], z[4 * n + 3]]);
-        lanes = units_16::<S, false>(simd, gates, lanes);
+        lanes = units_16::<S, false>(simd, gates, lanes, false);
     });
     lanes
 }
@@ -292,11 +292,16 @@ fn gates<'a, S: Simd, const R: usize>(simd: S, z: &[Line; R], lanes: Lanes<'a>) 
     rest
 }
 
-/// The gates of 16 units, a line each. Who waits for them on an Intel CPU gets those of 8 and of 8 more behind their
-/// quotients: see the top of the file.
+/// The gates of 16 units, a line each. Who waits for them, `alone`, on an Intel CPU gets those of 8 and of 8 more
+/// behind their quotients: see the top of the file.
 #[inline(always)]
-fn units_16<'a, S: Simd, const FAST: bool>(simd: S, gates: [Quotient<S::Row>; 4], lanes: Lanes<'a>) -> Lanes<'a> {
-    if const { FAST && S::MANY_REGISTERS } && as_on_intel() {
+fn units_16<'a, S: Simd, const FAST: bool>(
+    simd: S,
+    gates: [Quotient<S::Row>; 4],
+    lanes: Lanes<'a>,
+    alone: bool,
+) -> Lanes<'a> {
+    if const { FAST && S::MANY_REGISTERS } && alone && as_on_intel() {
         let [i, f, g, o] = gates;
         let ([i_a, i_b], [f_a, f_b], [g_a, g_b], [o_a, o_b]) = (i.split(), f.split(), g.split(), o.split());
         let lanes = update::<S, S::Half, 8, FAST>(simd, [i_a, f_a, g_a, o_a], lanes);

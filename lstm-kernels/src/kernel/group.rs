@@ -4,8 +4,8 @@
 //! gates. So the units are busy with the gates of one group while the weights of the next are on their way: all sums
 //! before all gates take longer ((64, 64) 507 against 416 ns a step of a sequence, (128, 128) 2,300 against 2,100).
 //!
-//! With AVX2 the registers hold 4 lines. Each 4 of a larger group are a function of their own, for inlined one after
-//! the other they had accumulators in the stack ((1, 32) 170 against 119 ns).
+//! With AVX2 the registers hold 4 to 6 lines. Each tile of a larger group is a function of its own, for inlined one
+//! after the other they had accumulators in the stack ((1, 32) 170 against 119 ns).
 
 use core::hint::black_box;
 
@@ -128,7 +128,7 @@ struct Parts<'a, E: Element> {
 #[inline(always)]
 fn sums<S: Simd, E: Element, const N: usize>(simd: S, parts: Parts<'_, E>) -> [S::Row; N] {
     let mut out = [S::Row::splat(simd, 0.0); N];
-    if const { one_tile(S::ACCUMULATORS, 2, N, 1) } {
+    if const { one_tile::<S>(2, N, 1) } {
         Tile::<S, E, N, N> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
@@ -139,7 +139,7 @@ fn sums<S: Simd, E: Element, const N: usize>(simd: S, parts: Parts<'_, E>) -> [S
             simd.outline(Tile::<S, E, N, $n> { first: $first, parts, out: &mut *out })
         };
     }
-    each_tile!(N, step_tile(S::ACCUMULATORS, N, 1), tile);
+    each_tile!(N, step_tile::<S>(N, 1), tile);
     *out
 }
 

@@ -3,8 +3,8 @@
 //! Zen 4 takes a vector of 512 bits as two halves. Where a step waits for its own results, that saves nothing and costs
 //! what it takes to divide 16 lanes and to take vectors apart. So one stream of a small layer goes on halves, which
 //! still have 32 registers and the clamp in one operation that AVX2 lacks. Lines of f16, too, are widened faster by
-//! halves (to widen 16 lanes and multiply takes 1.96 cycles of the units, in two halves 1.27), so one stream and two do,
-//! whatever the layer; more of them share what is widened.
+//! halves (to widen 16 lanes and multiply takes 1.96 cycles of the units, in two halves 1.27), so one stream and two
+//! do, whatever the layer; more of them share what is widened.
 //!
 //! On Zen 4, ns a step:
 //!
@@ -16,8 +16,8 @@
 //! (16, 8)   36.3  32.5             (10, 20)       115     80             (512, 512)  72,700 74,100
 //! ```
 //!
-//! (One step after the other. With a fence behind each, which keeps the next from beginning: (1, 8) 42.8 to 41, (1, 16),
-//! whose halves are there for the next step, 63 to 66.)
+//! (One step after the other. With a fence behind each, which keeps the next from beginning: (1, 8) 42.8 to 41, (1,
+//! 16), whose halves are there for the next step, 63 to 66.)
 //!
 //! **Tried and lost.** Larger layers of f32: (1, 20) the same, (1, 24) 4 %, (1, 32) 11 % slower. Small ones with more
 //! inputs, which keep the units busy: (16, 16) 9 %, (40, 8) 11 % slower.

@@ -68,8 +68,9 @@
 //! - bf16: (64, 64) and (256, 256) the same as without overlapping, (128, 128), (192, 192) and (384, 384) 13 % slower,
 //!   for to widen the lines takes the units' time. (With pieces of both chains.)
 //!
-//! With AVX2, whose 16 registers hold a chain of four lines for h and one line for two rows of x: bare loops take as long
-//! beside each other as one after the other ((64, 64) 720 ns, (128, 128) 3,950), for 16 multiply-adds take 17 loads.
+//! With AVX2, whose 16 registers hold a chain of four lines for h and one line for two rows of x: bare loops take as
+//! long beside each other as one after the other ((64, 64) 720 ns, (128, 128) 3,950), for 16 multiply-adds take 17
+//! loads.
 //!
 //! And on Zen 5 at (128, 128), with pieces of both chains, 1,655 ns:
 //! - x's part between the groups rather than between the columns: a bare loop 1,733 for 1,740.

@@ -8,7 +8,7 @@
 //! a tile, with AVX2, and were panels each, up to 7 %.)
 //!
 //! Nearly all of a large layer is groups of four lines, for which [`fours`] has tiles and a loop of its own. The others
-//! have as many lines as a step's:
+//! have these:
 //!
 //! ```text
 //! AVX-512, f32   4 lines of 3 rows, both chains in registers; of 2 rows, where 3 would leave one over
@@ -147,8 +147,8 @@ const fn exists<S: Simd, E: Element>(lines: usize, rows: usize, chains: usize) -
     }
 }
 
-/// Lines of a tile of `rows` rows: those of a step, but all 8 of a group where the registers hold its chains, so that
-/// the group is read from end to end.
+/// Lines of a tile of `rows` rows: up to 4, but all 8 of a group where the registers hold its chains, so that the group
+/// is read from end to end.
 const fn tile_lines<S: Simd>(rows: usize) -> usize {
     if S::ACCUMULATORS / rows >= 16 { 8 } else { sums::tile_lines(S::ACCUMULATORS, rows) }
 }

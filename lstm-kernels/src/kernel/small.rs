@@ -70,7 +70,8 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) h: &'a mut [f32],
     pub(crate) c: &'a mut [f32],
     pub(crate) hidden: usize,
-    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before; or nothing, both 0.
+    /// Rows of `out_row` that begin with h: those of a step, `out_stride` from those of the one before; or nothing,
+    /// both 0.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_row: usize,
     pub(crate) out_stride: usize,
@@ -167,8 +168,8 @@ pub(super) struct Parts<'a, const T: usize> {
     pub(super) h: [&'a [f32]; T],
 }
 
-/// All lines of z, together or as many at a time as the registers hold. (With the same tiles for single steps, `ONE`, as
-/// for many, the compiler would call them: a sequence of (1, 20) with AVX2 72 to 80 ns a step on Zen 4.)
+/// All lines of z, together or as many at a time as the registers hold. (With the same tiles for single steps, `ONE`,
+/// as for many, the compiler would call them: a sequence of (1, 20) with AVX2 72 to 80 ns a step on Zen 4.)
 #[inline(always)]
 pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, const C: usize, const ONE: bool>(
     simd: S,
@@ -177,7 +178,7 @@ pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, cons
 ) -> [[S::Row; N]; T] {
     let mut out = room::<S, N, T>(simd, parts.start);
     let round = turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
-    if const { one_tile(S::ACCUMULATORS, C, N, T) } && !round {
+    if const { one_tile::<S>(C, N, T) } && !round {
         Tile::<S, T, N, N, X, C, ONE> { first: 0, parts, out: &mut out }.run(simd);
         return out;
     }
@@ -189,9 +190,9 @@ pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, cons
         };
     }
     if const { T == 1 && N > 8 } {
-        each_tile!(N, step_tile(S::ACCUMULATORS, N, T), round && backwards, tile);
+        each_tile!(N, step_tile::<S>(N, T), round && backwards, tile);
     } else {
-        each_tile!(N, step_tile(S::ACCUMULATORS, N, T), tile);
+        each_tile!(N, step_tile::<S>(N, T), tile);
     }
     *out
 }

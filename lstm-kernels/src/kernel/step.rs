@@ -23,10 +23,10 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         HP == LAST * 4 && early::serves::<S, E>(LAST, chains(I, LAST))
     }
 
-    /// Whether what calls it has [`one_group`](Self::one_group) in its own code, in place of a call of the function that
-    /// `step` has. With AVX-512 calls take up to 13 % longer on Zen 4: in a `run` (10, 20) 81 for 71 ns, in a `step_out`
-    /// (1, 40) 183 for 173, (10, 20) 79 for 74. With AVX2, too, up to 4 lines: (1, 8) 34 to 32 in a `run`, (1, 16) 51.6
-    /// to 50.5 in a `step_out`; of more it would be up to 10 % slower, and `step` beside it.
+    /// Whether what calls it has [`one_group`](Self::one_group) in its own code, in place of a call of the function
+    /// that `step` has. With AVX-512 calls take up to 13 % longer on Zen 4: in a `run` (10, 20) 81 for 71 ns, in a
+    /// `step_out` (1, 40) 183 for 173, (10, 20) 79 for 74. With AVX2, too, up to 4 lines: (1, 8) 34 to 32 in a `run`,
+    /// (1, 16) 51.6 to 50.5 in a `step_out`; of more it would be up to 10 % slower, and `step` beside it.
     pub(crate) const fn inlined<S: Simd>() -> bool {
         (S::BOTH_CHAINS || LAST <= 4) && !adds_in_f16::<S, E>() && HP == LAST * 4
     }
@@ -62,8 +62,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         if const { Self::early::<S>() } {
             self.one_group(simd, &mut []);
         } else {
-            // (By `one_group` the compiler orders the gates so that h is read later: (10, 20) with an output and AVX2 90
-            // to 92 ns on Zen 4.)
+            // (By `one_group` the compiler orders the gates so that h is read later: (10, 20) with an output and AVX2
+            // 90 to 92 ns on Zen 4.)
             self.0.run(simd);
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
     backwards: bool,
 ) -> [[S::Row; R]; T] {
     let mut out = room::<S, R, T>(simd, bias);
-    if const { one_tile(S::ACCUMULATORS, chains(H, R), R, T) && !turns_round::<S, E>(R, I + H, T) } {
+    if const { one_tile::<S>(chains(H, R), R, T) && !turns_round::<S, E>(R, I + H, T) } {
         Tile::<S, E, I, H, R, R, T> { first: 0, bias, w_ih, w_hh, x, h, out: &mut out }.run(simd);
         return out;
     }
@@ -62,9 +62,9 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
         };
     }
     if const { turns_round::<S, E>(R, I + H, T) } {
-        each_tile!(R, step_tile(S::ACCUMULATORS, R, T), backwards, tile);
+        each_tile!(R, step_tile::<S>(R, T), backwards, tile);
     } else {
-        each_tile!(R, step_tile(S::ACCUMULATORS, R, T), tile);
+        each_tile!(R, step_tile::<S>(R, T), tile);
     }
     *out
 }
@@ -84,20 +84,20 @@ pub(super) fn room<S: Simd, const N: usize, const T: usize>(simd: S, lines: &[Li
 }
 
 /// Whether the tiles of a group go backwards in every second step, so that what the L1 cache held of a larger group is
-/// still there. With few registers there are tiles anyway; of three, each has lines everywhere in the cache. (Those of
-/// two are in one half of its sets each: no gain.) With AVX-512 all lines are one tile, unless no L1 cache holds them:
-/// to cut it costs a fifth.
+/// still there. With few registers there are tiles anyway. (Those of 8 lines are in one half of its sets each: no
+/// gain.) With AVX-512 all lines are one tile, unless no L1 cache holds them: to cut it costs a fifth.
 ///
-/// On Zen 4, whose L1 cache has 32 KiB, ns: with AVX2 (1, 44) 278 to 256, (1, 48) 413 to 308, (10, 40) 291 to 247, (36,
-/// 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473 to 421, (48, 48) 674 to 636.
+/// On Zen 4, whose L1 cache has 32 KiB, ns: with AVX2, whose tiles had 4 lines then, (1, 44) 278 to 256, (1, 48) 413 to
+/// 308, (10, 40) 291 to 247, (36, 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473
+/// to 421, (48, 48) 674 to 636.
 pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usize, streams: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * columns / E::FORM.share;
     streams == 1 && lines > 8 && bytes > if S::MANY_REGISTERS { 48 << 10 } else { 28 << 10 }
 }
 
 /// Whether all lines are one tile.
-pub(super) const fn one_tile(accumulators: usize, chains: usize, lines: usize, streams: usize) -> bool {
-    chains * lines * streams <= accumulators || lines <= step_tile(accumulators, lines, streams)
+pub(super) const fn one_tile<S: Simd>(chains: usize, lines: usize, streams: usize) -> bool {
+    chains * lines * streams <= S::ACCUMULATORS || lines <= step_tile::<S>(lines, streams)
 }
 
 /// Lines in a tile of a step of a group of `lines` lines.
@@ -108,10 +108,10 @@ pub(super) const fn one_tile(accumulators: usize, chains: usize, lines: usize, s
 /// 80.9, (1, 24) 83.3 to 82.7, (1, 36) 176 to 165, (1, 44) in bf16 249 to 237. (7 lines in a tile: the same to 1 %
 /// slower. Two tiles of a group of 10 or 12 share the L1 cache worse than three: (1, 40) 1 % faster, (10, 40) 3 %, (1,
 /// 48) 14 % slower.)
-pub(super) const fn step_tile(accumulators: usize, lines: usize, streams: usize) -> usize {
+pub(super) const fn step_tile<S: Simd>(lines: usize, streams: usize) -> usize {
     match lines {
-        5 | 6 | 9 | 11 if streams == 1 && accumulators == 4 => lines.div_ceil(lines.div_ceil(6)),
-        _ => tile_lines(accumulators, streams),
+        5 | 6 | 9 | 11 if streams == 1 && S::SIX_LINES => lines.div_ceil(lines.div_ceil(6)),
+        _ => tile_lines(S::ACCUMULATORS, streams),
     }
 }
 
@@ -290,9 +290,9 @@ fn chained<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(
 
 /// Sums that are done, with `put` in memory: in registers they may drive a sum of the next pass into the stack, which
 /// its loop then stores and loads in each round (32 streams of (1, 16) 23 or 18.4 ns each). One stream has the
-/// registers, and no time for memory, with AVX-512. With AVX2 its 4 lines have not: whether the compiler finds a way
-/// depends on the program around them ((2, 80) 1,360 or 1,020 ns on Zen 4, (7, 13) 63 or 53). As a function of its own
-/// a tile is safe, and faster without ((10, 20) 86 or 89 ns).
+/// registers, and no time for memory, with AVX-512. With AVX2 its 4 to 6 lines have not: whether the compiler finds a
+/// way depends on the program around them ((2, 80) 1,360 or 1,020 ns on Zen 4, (7, 13) 63 or 53). As a function of its
+/// own a tile is safe, and faster without ((10, 20) 86 or 89 ns).
 #[inline(always)]
 fn aside<Z>(sums: &mut Z, put: bool) -> &mut Z {
     if put { black_box(sums) } else { sums }
@@ -446,13 +446,13 @@ fn add_column<S: Simd, E: Element, const N: usize, const T: usize>(
 /// Whether one of two chains of one stream goes on by four inputs in a round, of which two are its own: a register is
 /// filled with four by one load, out of which they are shuffled, where two broadcasts are two. Loads are what columns
 /// wait for: 8 multiply-adds and a broadcast take 4.7 cycles on Zen 4, so 4.5, 10 and one 5.9 and 5.5 (bare loops; no
-/// broadcast at all 4.3 and 5.3). A step with AVX2, ns: (1, 32) 133.7 to 130, (10, 20) 81.1 to 79.6, (1, 40) 193 to 190,
-/// (32, 32) 253 to 243. **Tried and lost**: one to three lines, (1, 8) and (1, 12) 1 % slower. With AVX-512 on Zen 4 (1,
-/// 40) and (32, 32) would be 2 and 3 % faster, others the same; but on Intel's CPUs the unit that shuffles 512 bits is
-/// one of the two that multiply them. Half types, whose lines take units and registers to be widened, (10, 20) 11 to
-/// 17 %, (64, 64) a third slower.
-const fn by_fours<S: Simd, E: Element>(streams: usize, group: usize, chains: usize) -> bool {
-    streams == 1 && group == 1 && chains == 2 && E::IS_F32 && !S::PORTABLE
+/// broadcast at all 4.3 and 5.3). A step with AVX2, ns: (1, 32) 133.7 to 130, (10, 20) 81.1 to 79.6, (1, 40) 193 to
+/// 190, (32, 32) 253 to 243. **Tried and lost**: one to three lines, (1, 8) and (1, 12) 1 % slower. With AVX-512 on Zen
+/// 4 (1, 40) and (32, 32) would be 2 and 3 % faster, others the same; but on Intel's CPUs the unit that shuffles 512
+/// bits is one of the two that multiply them. Half types, whose lines take units and registers to be widened, (10, 20)
+/// 11 to 17 %, (64, 64) a third slower.
+const fn by_fours<S: Simd, E: Element>(streams: usize, together: usize, chains: usize) -> bool {
+    streams == 1 && together == 1 && chains == 2 && E::IS_F32 && S::SHUFFLES
 }
 
 /// `column` for two columns that share their lines. One column after the other, the compiler would keep all lines for

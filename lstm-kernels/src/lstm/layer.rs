@@ -282,7 +282,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) next: &'a mut [f32],
     /// [`Room::z`]: rows of sums, then the projection's.
     pub(crate) z: &'a mut [Line],
-    /// \[steps, batch, `out_stride`\], of which this direction writes the columns from `out_first` on; or nothing, both 0.
+    /// \[steps, batch, `out_stride`\], of which this direction writes the columns from `out_first` on; or nothing, both
+    /// 0.
     pub(crate) out: &'a mut [f32],
     pub(crate) out_stride: usize,
     pub(crate) out_first: usize,

@@ -122,8 +122,8 @@ impl Lstm {
     /// # Errors
     /// An input or output of the wrong shape, or with [`lengths`](Input::lengths); a stream made for an LSTM with
     /// other options. The stream has not changed then.
-    // (In its caller the fields of the input stay in registers: from memory, where they are stored one by one, those of a
-    // call are copied by twos, and such a load waits until all that was stored before is in the cache, h too.)
+    // (In its caller the fields of the input stay in registers: from memory, where they are stored one by one, those of
+    // a call are copied by twos, and such a load waits until all that was stored before is in the cache, h too.)
     #[inline(always)]
     pub fn advance(&self, stream: &mut Stream, input: Input<'_>, output: &mut [f32]) -> Result<(), Error> {
         if stream.batch == 1 && input.is_one_step(self.config.input_size) {

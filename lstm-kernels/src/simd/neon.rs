@@ -12,8 +12,9 @@ impl Simd for Neon {
     type Half = Pair<float32x4_t>;
     type Quarter = float32x4_t;
 
-    /// 32 registers: 4 x 4 accumulators, the rest for weights and broadcasts.
+    /// 32 registers: 4 x 4 accumulators, the rest for weights and broadcasts; where these can do with less, 4 x 6.
     const ACCUMULATORS: usize = 4;
+    const SIX_LINES: bool = true;
 
     #[inline(always)]
     fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {

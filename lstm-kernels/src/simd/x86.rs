@@ -114,10 +114,13 @@ macro_rules! rows_of_two_vectors {
         type Half = __m256;
         type Quarter = __m128;
 
+        const SHUFFLES: bool = true;
+
         #[inline(always)]
         fn widen_f16(self, lanes: &[u16; 16]) -> Self::Row {
             let [low, high] = cast(*lanes);
-            // SAFETY: all that the instruction needs is F16C, for which `V3` has a field, and for which `v4` has looked.
+            // SAFETY: all that the instruction needs is F16C, for which `V3` has a field, and for which `v4` has
+            // looked.
             Pair(unsafe { [_mm256_cvtph_ps(low), _mm256_cvtph_ps(high)] })
         }
 
@@ -162,8 +165,9 @@ macro_rules! rows_of_two_vectors {
 impl Simd for V3 {
     rows_of_two_vectors!();
 
-    /// 16 registers: 2 x 4 accumulators, the rest for weights and broadcasts.
+    /// 16 registers: 2 x 4 accumulators, the rest for weights and broadcasts; where these can do with less, 2 x 6.
     const ACCUMULATORS: usize = 4;
+    const SIX_LINES: bool = true;
 }
 
 impl Simd for V4 {
