@@ -9,7 +9,6 @@ use core::sync::atomic::{AtomicU8, Ordering};
 /// Those that make a difference.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "x86-64 has them"))]
 enum Cpu {
     Intel = 1,
     /// AMD's up to Zen 4.
