@@ -17,8 +17,9 @@
 //!   update           gates.rs    c' and h', stored
 //! ```
 //!
-//! Many streams: [`batch`]. Whole sequences: [`mod@run`], of run-time sizes [`small`], [`group`], [`overlap`] and
-//! [`product`]; single steps of run-time sizes: [`one_step`]; on Zen 4's narrower units: [`narrow`].
+//! Large layers, of several groups: [`woven`]. Many streams: [`batch`]. Whole sequences: [`mod@run`], of run-time sizes
+//! [`small`], [`group`], [`overlap`] and [`product`]; single steps of run-time sizes: [`one_step`]; on Zen 4's narrower
+//! units: [`narrow`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
@@ -27,11 +28,10 @@
 //! backwards in the next: what was read last is still there. The groups do not depend on each other, so the bits stay.
 //! The same with the tiles of one group, see [`sums::turns_round`].
 //!
-//! **Pairs.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
-//! hold all of the next group's loads behind it. So the sums of two groups are made before the gates of either: (128,
-//! 128) 2,400 to 2,150 ns on Zen 5, (1, 128) 1,500 to 1,300; three or four groups the same. Not with AVX2: there pairs
-//! made no difference on Zen 5, and from 64 units on 1 to 3 % more on Emerald Rapids. ([`group`] is a function for each
-//! group instead; there pairs lose, but for single steps.)
+//! **Woven.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
+//! hold all of the next group's loads behind it. So the gates of one group stand between the columns of the next: see
+//! [`woven`]. (Where the sizes are known at run time, the sums of two groups come before the gates of either: see
+//! [`group`].)
 //!
 //! **What a small step waits for** (AVX-512, (10, 20)): h through memory into broadcasts 15 cycles, its FMAs 50 (two a
 //! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. So whatever
@@ -59,8 +59,6 @@
 //! - The weights of the next group asked for before the gates of this one, in `Lstm`: the same to 8 % slower. In a cell
 //!   on Zen 4, 24 lines: with AVX2 (64, 64) 2 % slower, (128, 128) 4 % faster, (256, 256) the same, with AVX-512 4 %
 //!   slower, the same, the same; 64 lines: 5 % slower, 1 % faster, the same.
-//! - The gates of a group between the columns of the next one, in five parts, in place of pairs, on Emerald Rapids: (1,
-//!   128) 3 % and (128, 128) 2 % faster, (64, 64) the same, (256, 256) 1 and (1, 64) 2 % slower.
 //! - The sums of all groups before all gates, on Zen 4: with AVX-512 2 % faster at (64, 64), 2 % slower at (128, 128),
 //!   with AVX2 18 and 6 % slower.
 //! - Groups of 8 lines above (128, 128), on Zen 5: with AVX-512 2 to 14 % faster without pairs, with them the same or 4
@@ -135,6 +133,7 @@ pub(crate) mod run;
 pub(crate) mod small;
 mod step;
 pub(crate) mod sums;
+mod woven;
 
 pub(crate) use batch::StepBatch;
 pub(crate) use gates::Activate;

@@ -407,23 +407,79 @@ fn update<'a, S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     rest
 }
 
-/// \[h', c'\]: c' = c sigma(f) + sigma(i) tanh(g), h' = sigma(o) tanh(c'), from the gates' quotients; see the top of
-/// the file.
+/// \[h', c'\], from the gates' quotients.
 #[inline(always)]
 fn updated<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(
     simd: S,
     [i, f, g, o]: [Quotient<V>; 4],
     c: V,
 ) -> [V; 2] {
+    let cell = cell(simd, [i, f, g], c);
+    let output = output::<S, V, N, FAST>(simd, o, cell);
+    [output.above.div(simd, output.below).zero_where_tiny(simd, cell), cell.zero_where_tiny(simd, cell)]
+}
+
+/// c' = c sigma(f) + sigma(i) tanh(g); see the top of the file.
+#[inline(always)]
+fn cell<S: Simd, V: Vector<S, N>, const N: usize>(simd: S, [i, f, g]: [Quotient<V>; 3], c: V) -> V {
     let i_g = i.below.mul(simd, g.below);
     let below = f.below.mul(simd, i_g);
     let kept = c.mul(simd, f.above);
     let added = i.above.mul(simd, g.above).mul(simd, f.below);
-    let cell = kept.mul_add(simd, i_g, added).div(simd, below.add(simd, below));
+    kept.mul_add(simd, i_g, added).div(simd, below.add(simd, below))
+}
 
+/// h' = sigma(o) tanh(c'), not yet divided.
+#[inline(always)]
+fn output<S: Simd, V: Vector<S, N>, const N: usize, const FAST: bool>(simd: S, o: Quotient<V>, cell: V) -> Quotient<V> {
     // tanh(c') / 2: the 2 of the sigmoid's denominator. What waits for p is one product.
     let half = ratio::<S, V, N, FAST>(simd, cell, &P_HALF);
-    let output = o.above.mul(simd, half.x).mul(simd, half.p).div(simd, o.below.mul(simd, half.q));
+    Quotient { above: o.above.mul(simd, half.x).mul(simd, half.p), below: o.below.mul(simd, half.q) }
+}
 
-    [output.zero_where_tiny(simd, cell), cell.zero_where_tiny(simd, cell)]
+/// The gates of 16 units in four parts, between which other work may stand: [`Self::quotients`], [`Self::cell`],
+/// [`Self::output`], [`Self::hidden`].
+pub(super) struct InParts<S: Simd> {
+    /// i, f, g, o.
+    z: [S::Row; 4],
+    gates: [Quotient<S::Row>; 3],
+    cell: S::Row,
+    output: Quotient<S::Row>,
+}
+
+impl<S: Simd> InParts<S> {
+    #[inline(always)]
+    pub(super) fn new(z: [S::Row; 4]) -> Self {
+        let none = Quotient { above: z[0], below: z[0] };
+        Self { z, gates: [none; 3], cell: z[0], output: none }
+    }
+
+    /// Of i, f and g.
+    #[inline(always)]
+    pub(super) fn quotients(&mut self, simd: S) {
+        let [i, f, g, _] = self.z;
+        let [i, f] = [ratio::<S, _, 16, false>(simd, i, &P), ratio::<S, _, 16, false>(simd, f, &P)];
+        let g = ratio::<S, _, 16, false>(simd, g, &P);
+        self.gates = [i.sigmoid(simd), f.sigmoid(simd), g.tanh(simd)];
+    }
+
+    /// c'.
+    #[inline(always)]
+    pub(super) fn cell(&mut self, simd: S, c: &mut [f32; 16]) {
+        self.cell = cell(simd, self.gates, S::Row::load(simd, c));
+        self.cell.zero_where_tiny(simd, self.cell).store(simd, c);
+    }
+
+    /// The quotient of h'.
+    #[inline(always)]
+    pub(super) fn output(&mut self, simd: S) {
+        let o = ratio::<S, _, 16, false>(simd, self.z[3], &P).sigmoid(simd);
+        self.output = output::<S, _, 16, false>(simd, o, self.cell);
+    }
+
+    /// h'.
+    #[inline(always)]
+    pub(super) fn hidden(&mut self, simd: S, h: &mut [f32; 16]) {
+        self.output.above.div(simd, self.output.below).zero_where_tiny(simd, self.cell).store(simd, h);
+    }
 }

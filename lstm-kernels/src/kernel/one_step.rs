@@ -17,12 +17,12 @@
 //! ```
 //!
 //! Small ones take as long as a cell's, large ones some 60 ns more. Theirs is one function for all groups but the last
-//! ([`Groups`]), in pairs as a cell has them, and one for that; nothing between them looks at a whole pass. **Tried and
-//! lost**, with AVX-512: a function for the last group, too, of each number of lines: 1 to 3 % slower. Sums in
-//! functions of their own: 5 to 8 %. A loop over pairs outside of their function: all is inlined into one, 2 to 6 %.
-//! Loops over the columns that check no bounds (by `chunks_exact`; with AVX2 an eighth fewer instructions): the same to
-//! 3 % slower. h to the output by the gates, as small layers have it, here and in [`overlap`](super::overlap): the same
-//! to 5 % slower.
+//! ([`Groups`]), in pairs, and one for that; nothing between them looks at a whole pass. **Tried and lost**, with
+//! AVX-512: a function for the last group, too, of each number of lines: 1 to 3 % slower. Sums in functions of their
+//! own: 5 to 8 %. A loop over pairs outside of their function: all is inlined into one, 2 to 6 %. Loops over the
+//! columns that check no bounds (by `chunks_exact`; with AVX2 an eighth fewer instructions): the same to 3 % slower. h
+//! to the output by the gates, as small layers have it, here and in [`overlap`](super::overlap): the same to 5 %
+//! slower.
 //!
 //! States without padding (`hidden_size` no multiple of 4) are copied, h and c each way: (1, 18) takes 82 ns for (1,
 //! 20)'s 62. Copied by the kernel, in pieces as it stores them: (1, 18) 79, but small layers that need no copies 2 to 8

@@ -58,6 +58,8 @@
 //! beside the last group: (200, 200) 10 % slower.
 //!
 //! (64, 64), (128, 128) and (256, 256) beside this:
+//! - The gates of a group between quarters of a piece beside the next one ([`woven`](super::woven)): 13, 6 and 8 %
+//!   slower.
 //! - One line of both chains for four rows, from a copy line by line: no sums wait. 3 % faster, 1 % slower, the same;
 //!   but a fifth more loads, which Zen 5 may lack.
 //! - Two lines of one chain for four rows: the same, 2 % slower, the same. Two lines of both chains for two rows: 2 and

@@ -4,7 +4,7 @@ use super::gates::{Lanes, activate, activate_four, activate_small};
 #[cfg(target_arch = "x86_64")]
 use super::in_f16;
 use super::sums::{chains, sums, turns_round};
-use super::{Weights, early, group_columns, narrow};
+use super::{Weights, early, group_columns, narrow, woven};
 use crate::element::{Element, adds_in_f16};
 use crate::layout::packed;
 #[cfg(target_arch = "x86_64")]
@@ -135,7 +135,7 @@ fn lanes<'a, const H: usize, const HP: usize>(state: &'a mut State<H, HP>, out: 
     Lanes { h, c, out }
 }
 
-/// One step of a layer of several groups, of `G` lines but the last.
+/// One step of a layer of several groups, of `G` lines but the last: of one stream [`woven`], else one after the other.
 #[inline(always)]
 fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usize, const G: usize, const T: usize>(
     simd: S,
@@ -165,23 +165,32 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
             }
         };
     }
-    // Pairs of groups, single ones, the last one.
-    let count = (bias.len() - LAST) / G;
-    let pairs = if const { T == 1 && G == 4 && S::MANY_REGISTERS } { count / 2 } else { 0 };
-    let rounds = count - pairs + 1;
-    for n in 0..rounds {
-        let n = if backwards { rounds - 1 - n } else { n };
-        if n < pairs {
-            let (a, b) = if backwards { (2 * n + 1, 2 * n) } else { (2 * n, 2 * n + 1) };
-            let (z_a, z_b) = (sums!(G, a), sums!(G, b));
-            gates!(G, a, z_a);
-            gates!(G, b, z_b);
-        } else if n + 1 < rounds {
-            let z = sums!(G, pairs + n);
-            gates!(G, pairs + n, z);
-        } else {
+    let count = weights.last();
+    macro_rules! last {
+        () => {
             let z = sums!(LAST, count);
             gates!(LAST, count, z);
+        };
+    }
+    if const { T == 1 && woven::serves::<S, E>(I) } {
+        if LAST != G && backwards {
+            last!();
+        }
+        let (h, c) = states[0].lanes_mut();
+        let Some(h) = h.first_chunk() else { return };
+        woven::groups(simd, weights, (x[0], h), c, &mut next[0], backwards);
+        if LAST != G && !backwards {
+            last!();
+        }
+    } else {
+        for n in 0..=count {
+            let n = if backwards { count - n } else { n };
+            if n < count {
+                let z = sums!(G, n);
+                gates!(G, n, z);
+            } else {
+                last!();
+            }
         }
     }
     for t in 0..T {
