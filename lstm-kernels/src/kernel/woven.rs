@@ -28,10 +28,10 @@
 //! AVX2              1,150 1,093           555 542            1,048 998            2,459 2,391              see below
 //! ```
 //!
-//! (in a program with other cells, `steps`, the same at (64, 64) and (128, 128) with AVX-512, 1,135 to 1,103 with AVX2),
-//! and a step of a `run` 2 to 5 % less, in bf16 2 %; layers whose last group has 5 to 7 lines up to 3 %, with AVX2 5 %.
-//! Five parts, in place of pairs, on Emerald Rapids with AVX-512: (1, 128) 3 and (128, 128) 2 % faster, (64, 64) the
-//! same, (256, 256) 1 and (1, 64) 2 % slower. Not measured on Zen 5.
+//! (in a program with other cells, `steps`, the same at (64, 64) and (128, 128) with AVX-512, 1,135 to 1,103 with
+//! AVX2), and a step of a `run` 2 to 5 % less, in bf16 2 %; layers whose last group has 5 to 7 lines up to 3 %, with
+//! AVX2 5 %. Five parts, in place of pairs, on Emerald Rapids with AVX-512: (1, 128) 3 and (128, 128) 2 % faster, (64,
+//! 64) the same, (256, 256) 1 and (1, 64) 2 % slower. Not measured on Zen 5.
 //!
 //! **Tried and lost**, on Zen 4:
 //! - 6 and 16 columns between the parts, for 12: the same, (128, 128) 2 to 3 % slower.
