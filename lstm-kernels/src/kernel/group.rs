@@ -10,7 +10,7 @@
 use core::hint::black_box;
 
 use super::gates::{Lanes, activate};
-use super::sums::{Part, add, chains, one_tile, step_tile};
+use super::sums::{Part, Parts, add, chains, one_tile, step_tile};
 use crate::element::Element;
 use crate::layout::{Line, packed};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -115,16 +115,6 @@ pub(crate) fn group<S: Simd, E: Element>(simd: S, lines: usize, group: OfGroup<'
         } };
     }
     enter!(4 5 6 7 8 9 10 11 12);
-}
-
-/// What z is the sum of.
-#[derive(Clone, Copy)]
-struct Parts<'a, E: Element> {
-    start: &'a [Line],
-    w_ih: &'a [E::Line],
-    x: &'a [f32],
-    w_hh: &'a [E::Line],
-    h: &'a [f32],
 }
 
 /// All lines of z, together or as many at a time as the registers hold.

@@ -189,6 +189,17 @@ pub(crate) struct Part<'a, E: Element, const T: usize> {
     pub(crate) inputs: [&'a [f32]; T],
 }
 
+/// What the sums of a group of a large layer are made of, for one stream: the lines that they begin as, x's columns and
+/// x, h's and h.
+#[derive(Clone, Copy)]
+pub(super) struct Parts<'a, E: Element> {
+    pub(super) start: &'a [Line],
+    pub(super) w_ih: &'a [E::Line],
+    pub(super) x: &'a [f32],
+    pub(super) w_hh: &'a [E::Line],
+    pub(super) h: &'a [f32],
+}
+
 /// z += columns * inputs, for `N` lines of `T` streams, in `C` chains, in the order that the top of the file gives.
 #[inline(always)]
 pub(super) fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(

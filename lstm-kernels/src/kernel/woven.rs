@@ -50,9 +50,9 @@ use core::hint::black_box;
 
 use super::Weights;
 use super::gates::{InParts, Lanes, activate};
-use super::sums::{BLOCK, Part, add, advance, block, chains, join};
+use super::sums::{BLOCK, Part, Parts, add, advance, block, chains, join};
 use crate::element::Element;
-use crate::layout::{Line, packed};
+use crate::layout::packed;
 use crate::simd::{Simd, Vector};
 
 /// Columns of h before each part of the gates. (Layers of several groups have 49 units and more.)
@@ -78,23 +78,14 @@ pub(super) fn groups<S: Simd, E: Element, const I: usize, const H: usize, const 
     for round in 0..count {
         let n = if backwards { count - 1 - round } else { round };
         let (_, first, w_ih, w_hh) = weights.group(n);
-        let group = OfGroup::<E> { start: &weights.bias[first..], w_ih, x, w_hh, h };
+        let parts = Parts::<E> { start: &weights.bias[first..], w_ih, x, w_hh, h };
         let before = Before { waits: round > 0, z, c: &mut c[unit..], next: &mut next[unit..] };
-        z = sums(simd, group, before);
+        z = sums(simd, parts, before);
         unit = 4 * first;
     }
     if count > 0 {
         activate::<S, 4, false>(simd, &z, Lanes::new(&mut next[unit..], &mut c[unit..]));
     }
-}
-
-/// What a group's sums are made of.
-struct OfGroup<'a, E: Element> {
-    start: &'a [Line],
-    w_ih: &'a [E::Line],
-    x: &'a [f32],
-    w_hh: &'a [E::Line],
-    h: &'a [f32],
 }
 
 /// The gates of the group before, if there is one, whose units' c and new h the slices begin with.
@@ -107,8 +98,8 @@ struct Before<'a, S: Simd> {
 
 /// A group's sums, and the gates of the one before.
 #[inline(always)]
-fn sums<S: Simd, E: Element>(simd: S, group: OfGroup<'_, E>, before: Before<'_, S>) -> [S::Row; 4] {
-    let (OfGroup { start, w_ih, x, w_hh, h }, Before { waits, z, c, next }) = (group, before);
+fn sums<S: Simd, E: Element>(simd: S, parts: Parts<'_, E>, before: Before<'_, S>) -> [S::Row; 4] {
+    let (Parts { start, w_ih, x, w_hh, h }, Before { waits, z, c, next }) = (parts, before);
     let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return z };
     let (start, mut gates) = (&start[..4], InParts::<S>::new(z));
     macro_rules! gates {
