@@ -7,7 +7,7 @@
 //! Cell::step         cell.rs
 //! Token::run         isa.rs      one branch: which instruction set
 //! Simd::enter        simd/*.rs   it is switched on for all that is inlined from here
-//! Alone::run         step.rs     some small layers: early::step, the same work in another order
+//! Alone::run         step.rs     some small layers: early::step, tiles::step, the same work in another order
 //! Step::run          step.rs     one group of lines; or `groups`, which writes h only when all sums are made
 //!   sums, Tile       sums.rs     as many lines at a time as the registers hold: x's columns, then h's
 //!   add, block       sums.rs     64 columns at a time
@@ -17,9 +17,9 @@
 //!   update           gates.rs    c' and h', stored
 //! ```
 //!
-//! Large layers, of several groups: [`woven`]. Many streams: [`batch`]. Whole sequences: [`mod@run`], of run-time sizes
-//! [`small`], [`group`], [`overlap`] and [`product`]; single steps of run-time sizes: [`one_step`]; on Zen 4's narrower
-//! units: [`narrow`].
+//! Large layers, of several groups, and with AVX2 some of one: [`woven`]. Many streams: [`batch`]. Whole sequences:
+//! [`mod@run`], of run-time sizes [`small`], [`group`], [`overlap`] and [`product`]; single steps of run-time sizes:
+//! [`one_step`]; on Zen 4's narrower units: [`narrow`].
 //!
 //! **Streams.** With T states at once each line is loaded once and used T times. It also gives the processor
 //! T independent chains, which fill the time that one stream alone would spend on waiting.
@@ -29,9 +29,9 @@
 //! The same with the tiles of one group, see [`sums::turns_round`].
 //!
 //! **Woven.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
-//! hold all of the next group's loads behind it. So the gates of one group stand between the columns of the next: see
-//! [`woven`]. (Where the sizes are known at run time, the sums of two groups come before the gates of either: see
-//! [`group`].)
+//! hold all of the next group's loads behind it. So the gates of one group stand between the columns of the next, with
+//! AVX2 those of a tile, too: see [`woven`]. (Where the sizes are known at run time, the sums of two groups come before
+//! the gates of either: see [`group`].)
 //!
 //! **What a small step waits for** (AVX-512, (10, 20)): h through memory into broadcasts 15 cycles, its FMAs 50 (two a
 //! cycle), their sum 4, the quotients and c' 53 with a division of 17, tanh and h' 42 with another. So whatever

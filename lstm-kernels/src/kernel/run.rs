@@ -126,6 +126,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
                 if written {
                     continue;
                 }
+            } else if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::woven::<S>() } {
+                simd.enter(step.0); // as in `StepOut`
             } else {
                 simd.enter(step);
             }

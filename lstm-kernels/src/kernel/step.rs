@@ -4,7 +4,8 @@ use super::gates::{Lanes, activate, activate_four, activate_small};
 #[cfg(target_arch = "x86_64")]
 use super::in_f16;
 use super::sums::{chains, sums, turns_round};
-use super::{Weights, early, group_columns, narrow, woven};
+use super::woven::{self, tiles};
+use super::{Weights, early, group_columns, narrow};
 use crate::element::{Element, adds_in_f16};
 use crate::layout::packed;
 #[cfg(target_arch = "x86_64")]
@@ -21,6 +22,11 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     /// Whether it goes through [`early`].
     pub(crate) const fn early<S: Simd>() -> bool {
         HP == LAST * 4 && early::serves::<S, E>(LAST, chains(I, LAST))
+    }
+
+    /// Whether it goes through [`tiles`], and no other [`Step`] of the layer.
+    pub(crate) const fn woven<S: Simd>() -> bool {
+        HP == LAST * 4 && tiles::serves_alone::<S, E>(LAST)
     }
 
     /// Whether what calls it has [`one_group`](Self::one_group) in its own code, in place of a call of the function
@@ -61,6 +67,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn run<S: Simd>(self, simd: S) {
         if const { Self::early::<S>() } {
             self.one_group(simd, &mut []);
+        } else if const { Self::woven::<S>() } {
+            self.0.woven(simd);
         } else {
             // (By `one_group` the compiler orders the gates so that h is read later: (10, 20) with an output and AVX2
             // 90 to 92 ns on Zen 4.)
@@ -85,6 +93,18 @@ where
     pub(crate) states: &'a mut [State<H, HP>; T],
 }
 
+impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize>
+    Step<'_, E, I, H, HP, LAST, T>
+{
+    /// The step of the first stream, of a layer of one group, by [`tiles`].
+    #[inline(always)]
+    fn woven<S: Simd>(self, simd: S) {
+        let (x, state) = (self.x[0], &mut self.states[0]);
+        let backwards = const { turns_round::<S, E>(LAST, I + H, 1) } && state.turn_round();
+        tiles::step(simd, self.weights, x, state, backwards);
+    }
+}
+
 impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: usize, const T: usize> Op
     for Step<'_, E, I, H, HP, LAST, T>
 {
@@ -95,6 +115,9 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
+        if const { T == 1 && HP == LAST * 4 && tiles::serves::<S, E>(LAST) } {
+            return self.woven(simd);
+        }
         let Self { weights, x, states } = self;
         if const { HP > LAST * 4 && E::FORM.group == 4 } {
             return groups::<S, E, I, H, HP, LAST, 4, T>(simd, weights, x, states);

@@ -1,4 +1,5 @@
-//! A step of a large layer, for one stream: the gates of each group between the columns of the next.
+//! A step of a large layer, for one stream: the gates of each group between the columns of the next. With AVX2 so are
+//! those of the [`tiles`] of some small layers.
 //!
 //! What a large layer waits for are its weights. But the gates of a group, some 150 operations most of which wait for
 //! another, fill the processor's window, and while they do, it asks for nothing that stands behind them. So they come
@@ -7,12 +8,12 @@
 //! ```text
 //! 32 registers                     16 registers, one chain after the other
 //!                                  i, f and g as quotients
-//! x's columns, 12 of h's           x's columns
+//! x's columns, 12 of h's           x's columns, h's first chain, of a block
 //! i, f and g as quotients          c'
-//! 12 columns of h                  h's first chain, of a block
-//! c'                               h' as a quotient
-//! 12 columns of h                  its second chain
-//! h' as a quotient                 h'
+//! 12 columns of h                  h' as a quotient
+//! c'                               h's second chain
+//! 12 columns of h                  h'
+//! h' as a quotient
 //! 12 columns of h
 //! h'
 //! the others                       the other blocks
@@ -45,6 +46,8 @@
 //! Of (64, 64) bare loops over the weights take 1,026 ns, as here forwards and backwards in turn. (Half of the last
 //! group is still in the L1 cache: 1,130 from the L2 cache alone. Lines asked for by `prefetchnta` push others out as
 //! all do.) Of (128, 128) they take 4,530 to 4,690.
+
+pub(super) mod tiles;
 
 use core::hint::black_box;
 
@@ -80,15 +83,18 @@ pub(super) fn groups<S: Simd, E: Element, const I: usize, const H: usize, const 
         let (_, first, w_ih, w_hh) = weights.group(n);
         let parts = Parts::<E> { start: &weights.bias[first..], w_ih, x, w_hh, h };
         let before = Before { waits: round > 0, z, c: &mut c[unit..], next: &mut next[unit..] };
-        z = sums(simd, parts, before);
+        let lines = Lines { parts, stride: 4, first: 0 };
+        z = if const { S::BOTH_CHAINS } {
+            both_chains(simd, lines, before)
+        } else {
+            chain_by_chain::<S, E, 4>(simd, lines, before)
+        };
         unit = 4 * first;
     }
-    if count > 0 {
-        activate::<S, 4, false>(simd, &z, Lanes::new(&mut next[unit..], &mut c[unit..]));
-    }
+    activate::<S, 4, false>(simd, &z, Lanes::new(&mut next[unit..], &mut c[unit..]));
 }
 
-/// The gates of the group before, if there is one, whose units' c and new h the slices begin with.
+/// The gates of the 4 lines before, if there are any, whose units' c and new h the slices begin with.
 struct Before<'a, S: Simd> {
     waits: bool,
     z: [S::Row; 4],
@@ -96,71 +102,123 @@ struct Before<'a, S: Simd> {
     next: &'a mut [f32],
 }
 
-/// A group's sums, and the gates of the one before.
+/// What is to be summed: some lines of a group of `stride` lines, from line `first` on.
+struct Lines<'a, E: Element> {
+    parts: Parts<'a, E>,
+    stride: usize,
+    first: usize,
+}
+
+impl<'a, E: Element> Lines<'a, E> {
+    /// The lines that `N` sums begin as, and x's columns added to them.
+    #[inline(always)]
+    fn begin<S: Simd, const N: usize>(&self, simd: S) -> [[S::Row; N]; 1] {
+        let &Self { parts: Parts { start, w_ih, x, .. }, stride, first } = self;
+        let (start, mut z) = (&start[first..][..N], [[S::Row::splat(simd, 0.0); N]]);
+        each_of_4!(n < N => { z[0][n] = S::Row::load(simd, &start[n].0); });
+        let part = Part::<E, 1> { columns: w_ih, stride, first, inputs: [x] };
+        match chains(x.len(), 4) {
+            1 => add::<S, E, N, 1, 1>(simd, &mut z, part),
+            _ => add::<S, E, N, 1, 2>(simd, &mut z, part),
+        }
+        z
+    }
+
+    /// Of h's columns the first block, and the later ones.
+    #[inline(always)]
+    fn blocks(&self) -> [Part<'a, E, 1>; 2] {
+        let &Self { parts: Parts { w_hh, h, .. }, stride, first } = self;
+        let (h, others) = h.split_at(usize::min(BLOCK, h.len()));
+        let (columns, other_columns) = w_hh.split_at(stride * packed(E::FORM, h.len()));
+        let part = |columns, inputs| Part { columns, stride, first, inputs: [inputs] };
+        [part(columns, h), part(other_columns, others)]
+    }
+}
+
+/// A part of the gates, if there are any. (As methods of [`Before`] AVX-512 lost 1 to 2 %.)
+macro_rules! part {
+    ($waits:ident, $part:expr) => {
+        if $waits {
+            $part;
+        }
+    };
+}
+
+/// The sums of lines of which the registers hold both chains, and the gates of those before.
 #[inline(always)]
-fn sums<S: Simd, E: Element>(simd: S, parts: Parts<'_, E>, before: Before<'_, S>) -> [S::Row; 4] {
-    let (Parts { start, w_ih, x, w_hh, h }, Before { waits, z, c, next }) = (parts, before);
-    let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return z };
-    let (start, mut gates) = (&start[..4], InParts::<S>::new(z));
-    macro_rules! gates {
-        ($part:ident $(, $lanes:expr)?) => {
-            if waits {
-                gates.$part(simd $(, $lanes)?);
-            }
+fn both_chains<S: Simd, E: Element>(simd: S, lines: Lines<'_, E>, before: Before<'_, S>) -> [S::Row; 4] {
+    let Before { waits, z, c, next } = before;
+    let mut gates = InParts::<S>::new(z);
+    let ([block, others], zero) = (lines.blocks(), [[S::Row::splat(simd, 0.0); 4]]);
+    let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return zero[0] };
+    let z = lines.begin(simd);
+    let mut both = if others.inputs[0].is_empty() { [z, zero] } else { [zero; 2] };
+    macro_rules! columns {
+        ($from:expr, $to:expr) => {
+            let (columns, inputs) = (&block.columns[4 * packed(E::FORM, $from)..], [&block.inputs[0][$from..$to]]);
+            both = advance::<S, E, 4, 1, 2, 2>(simd, 0, both, &Part { columns, inputs, ..block });
         };
     }
+    columns!(0, APART);
+    part!(waits, gates.quotients(simd));
+    columns!(APART, 2 * APART);
+    part!(waits, gates.cell(simd, c));
+    columns!(2 * APART, 3 * APART);
+    part!(waits, gates.output(simd));
+    columns!(3 * APART, 4 * APART);
+    part!(waits, gates.hidden(simd, next));
+    columns!(4 * APART, block.inputs[0].len());
+    let sum = join(simd, both[0], both[1]);
+    with_others(simd, z, sum, others)
+}
 
-    let zero = [[S::Row::splat(simd, 0.0); 4]];
-    let mut z = zero;
-    each_of_4!(n < 4 => { z[0][n] = S::Row::load(simd, &start[n].0); });
-    if const { !S::BOTH_CHAINS } {
-        gates!(quotients);
-    }
-    let part = Part::<E, 1> { columns: w_ih, stride: 4, first: 0, inputs: [x] };
-    match chains(x.len(), 4) {
-        1 => add::<S, E, 4, 1, 1>(simd, &mut z, part),
-        _ => add::<S, E, 4, 1, 2>(simd, &mut z, part),
-    }
-
-    let (h, others) = h.split_at(usize::min(BLOCK, h.len()));
-    let (w_hh, w_others) = w_hh.split_at(4 * packed(E::FORM, h.len()));
-    let begin = if others.is_empty() { z } else { zero };
-    let sum = if const { S::BOTH_CHAINS } {
-        let mut both = [begin, zero];
-        macro_rules! columns {
-            ($from:expr, $to:expr) => {
-                let (columns, inputs) = (&w_hh[4 * packed(E::FORM, $from)..], [&h[$from..$to]]);
-                both = advance::<S, E, 4, 1, 2, 2>(simd, 0, both, &Part { columns, stride: 4, first: 0, inputs });
-            };
-        }
-        columns!(0, APART);
-        gates!(quotients);
-        columns!(APART, 2 * APART);
-        gates!(cell, c);
-        columns!(2 * APART, 3 * APART);
-        gates!(output);
-        columns!(3 * APART, 4 * APART);
-        gates!(hidden, next);
-        columns!(4 * APART, h.len());
-        join(simd, both[0], both[1])
+/// The sums of lines of which the registers hold one chain, or of up to 2 both, and the gates of those before.
+#[inline(always)]
+fn chain_by_chain<S: Simd, E: Element, const N: usize>(
+    simd: S,
+    lines: Lines<'_, E>,
+    before: Before<'_, S>,
+) -> [S::Row; N] {
+    let Before { waits, z, c, next } = before;
+    let mut gates = InParts::<S>::new(z);
+    let ([block, others], zero) = (lines.blocks(), [[S::Row::splat(simd, 0.0); N]]);
+    let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return zero[0] };
+    part!(waits, gates.quotients(simd));
+    let z = lines.begin(simd);
+    let begin = if others.inputs[0].is_empty() { z } else { zero };
+    let sum = if const { N <= 2 } {
+        part!(waits, gates.cell(simd, c));
+        part!(waits, gates.output(simd));
+        let [first, second] = advance::<S, E, N, 1, 2, 2>(simd, 0, [begin, zero], &block);
+        join(simd, first, second)
     } else {
-        let part = Part { columns: w_hh, stride: 4, first: 0, inputs: [h] };
-        gates!(cell, c);
-        let [mut first] = advance::<S, E, 4, 1, 1, 2>(simd, 0, [begin], &part);
+        let [mut first] = advance::<S, E, N, 1, 1, 2>(simd, 0, [begin], &block);
         let first = black_box(&mut first); // as in `sums::chained`
-        gates!(output);
-        let [second] = advance::<S, E, 4, 1, 1, 2>(simd, 1, [zero], &part);
-        let sum = join(simd, *first, second);
-        gates!(hidden, next);
-        sum
+        part!(waits, gates.cell(simd, c));
+        part!(waits, gates.output(simd));
+        let [second] = advance::<S, E, N, 1, 1, 2>(simd, 1, [zero], &block);
+        join(simd, *first, second)
     };
-    if others.is_empty() {
+    part!(waits, gates.hidden(simd, next));
+    with_others(simd, z, sum, others)
+}
+
+/// `sum`, or if it is of one block of several, with all before and behind it.
+#[inline(always)]
+fn with_others<S: Simd, E: Element, const N: usize>(
+    simd: S,
+    z: [[S::Row; N]; 1],
+    sum: [[S::Row; N]; 1],
+    others: Part<'_, E, 1>,
+) -> [S::Row; N] {
+    let Part { columns, stride, first, inputs: [inputs] } = others;
+    if inputs.is_empty() {
         return sum[0];
     }
-    z = join(simd, z, sum);
-    for (columns, others) in w_others.chunks(4 * packed(E::FORM, BLOCK)).zip(others.chunks(BLOCK)) {
-        let part = Part { columns, stride: 4, first: 0, inputs: [others] };
-        z = join(simd, z, block::<S, E, 4, 1, 2>(simd, zero, part));
+    let (mut z, zero) = (join(simd, z, sum), [[S::Row::splat(simd, 0.0); N]]);
+    for (columns, inputs) in columns.chunks(stride * packed(E::FORM, BLOCK)).zip(inputs.chunks(BLOCK)) {
+        let part = Part { columns, stride, first, inputs: [inputs] };
+        z = join(simd, z, block::<S, E, N, 1, 2>(simd, zero, part));
     }
     z[0]
 }

@@ -1,0 +1,135 @@
+//! A step of a small layer with AVX2, for one stream: the gates of a tile of 4 lines between the columns of the next.
+//!
+//! All tiles and then all gates keep the units that multiply idle while the last gates are waited for, which are those
+//! of all units; so only those of the last tile are. On Zen 4, ns a step, without and so:
+//!
+//! ```text
+//! (1, 32) 130.7 125.8   (32, 32) 245 230   (1, 40) 194.7 192.7   (10, 40) 241 227   (1, 44) 234 229   (1, 48) 287 257
+//! (10, 32) 155 154      (40, 40) 425 391   (10, 44) 317 283
+//! ```
+//!
+//! and streams that take turns 2 to 11 % less. A step that the processor may not begin before the last one's end takes
+//! as long, (1, 32) 2 % longer. With an output behind it (10, 32) takes 4 and (1, 32) 2 % longer, so these go the other
+//! way then; (1, 40) 1 %, larger ones less time.
+//!
+//! **Tried and lost**, on Zen 4:
+//! - Tiles of 4 lines and one, (1, 20) 4, (10, 20) 7 % slower, and two, (1, 24) 2 %, and three, (1, 28) 3 %; (1, 36),
+//!   of 5 and 4 lines now, 2 %.
+//! - Half types, whose widening takes the units' time and registers: up to a fifth.
+//! - The parts elsewhere, in the midst of chains, or the columns of the first 16 h first: the same to 2 %.
+//! - The rest always last, not turned round: (10, 40) 2, (10, 44) 6 %.
+//! - One function for tiles behind gates and without: 6 to 17 %. (In one body all take the compiler twice as long.)
+
+use super::{Before, Lines, chain_by_chain};
+use crate::element::Element;
+use crate::kernel::Weights;
+use crate::kernel::gates::{Lanes, activate};
+use crate::kernel::sums::Parts;
+use crate::simd::{Section, Simd, Vector};
+use crate::state::State;
+
+/// Whether all steps of layers of one group of so many lines gain: with AVX2, the only instruction set of few registers
+/// where that has been measured.
+pub(in crate::kernel) const fn serves<S: Simd, E: Element>(lines: usize) -> bool {
+    E::IS_F32 && S::SHUFFLES && !S::BOTH_CHAINS && matches!(lines, 10..=12)
+}
+
+/// Whether only those do that nothing stands behind but the stream's next step.
+pub(in crate::kernel) const fn serves_alone<S: Simd, E: Element>(lines: usize) -> bool {
+    E::IS_F32 && S::SHUFFLES && !S::BOTH_CHAINS && lines == 8
+}
+
+/// A step of a layer of one group, in tiles of 4 lines and a rest, from the first one on or `backwards`.
+#[inline(always)]
+pub(in crate::kernel) fn step<
+    S: Simd,
+    E: Element,
+    const I: usize,
+    const H: usize,
+    const HP: usize,
+    const LAST: usize,
+>(
+    simd: S,
+    weights: Weights<'_, E, I, H, LAST>,
+    x: &[f32; I],
+    state: &mut State<H, HP>,
+    backwards: bool,
+) {
+    let ((h, c), mut next) = (state.lanes_mut(), [0.0; HP]);
+    let tile = |n: usize| 4 * if backwards { LAST / 4 - 1 - n } else { n };
+    let last = tile(LAST / 4 - 1);
+    let mut z = [S::Row::splat(simd, 0.0); 4];
+    // Of lines from `$first` on; if any gates wait, those of the lines from `$before` on.
+    macro_rules! sums {
+        ($waits:literal, $before:expr, $lines:literal, $first:expr, $sums:expr) => {
+            let Some(h) = h.first_chunk() else { return };
+            let (first, unit) = ($first, 4 * $before);
+            let before = Before { waits: $waits, z, c: &mut c[unit..], next: &mut next[unit..] };
+            let sums = $sums;
+            simd.outline(Tile::<S, E, I, H, LAST, $lines, $waits> { weights, x, h, first, before, sums });
+        };
+    }
+    macro_rules! gates {
+        ($lines:literal, $first:expr, $z:ident, $h:ident) => {
+            activate::<S, $lines, false>(simd, &$z, Lanes::new(&mut $h[4 * $first..], &mut c[4 * $first..]));
+        };
+    }
+    macro_rules! rest_first {
+        ($lines:literal, $first:expr) => {
+            let mut rest = [S::Row::splat(simd, 0.0); $lines];
+            sums!(false, 0, $lines, $first, &mut rest);
+            gates!($lines, $first, rest, next);
+        };
+    }
+    if backwards {
+        each_tile!(@ LAST % 4, LAST / 4 * 4, rest_first, 2 3);
+    }
+    sums!(false, 0, 4, tile(0), &mut z);
+    for n in 1..LAST / 4 {
+        sums!(true, tile(n - 1), 4, tile(n), &mut z);
+    }
+    // What is done goes to h before the last gates, so that the next step need not wait for these.
+    macro_rules! rest_last {
+        ($lines:literal, $first:expr) => {
+            let mut rest = [S::Row::splat(simd, 0.0); $lines];
+            sums!(true, last, $lines, $first, &mut rest);
+            h.copy_from_slice(&next);
+            gates!($lines, $first, rest, h);
+            return;
+        };
+    }
+    if !backwards {
+        each_tile!(@ LAST % 4, LAST / 4 * 4, rest_last, 2 3);
+    }
+    h.copy_from_slice(&next);
+    gates!(4, last, z, h);
+}
+
+/// The sums of `N` lines of a group of `LAST`, from line `first` on.
+struct Tile<'a, S, E, const I: usize, const H: usize, const LAST: usize, const N: usize, const WAITS: bool>
+where
+    S: Simd,
+    E: Element,
+{
+    weights: Weights<'a, E, I, H, LAST>,
+    x: &'a [f32; I],
+    h: &'a [f32; H],
+    first: usize,
+    before: Before<'a, S>,
+    sums: &'a mut [S::Row; N],
+}
+
+impl<S, E, const I: usize, const H: usize, const LAST: usize, const N: usize, const WAITS: bool> Section<S>
+    for Tile<'_, S, E, I, H, LAST, N, WAITS>
+where
+    S: Simd,
+    E: Element,
+{
+    #[inline(always)]
+    fn run(self, simd: S) {
+        let Self { weights, x, h, first, before, sums } = self;
+        let (start, w_ih, w_hh) = weights.one_group();
+        let lines = Lines { parts: Parts { start, w_ih, x, w_hh, h }, stride: LAST, first };
+        *sums = chain_by_chain::<S, E, N>(simd, lines, Before { waits: WAITS, ..before });
+    }
+}
