@@ -32,7 +32,7 @@ impl<
     /// No allocation, no lock, no system call, no panic. NaN in x reaches y.
     ///
     /// Samples that come in blocks take less time in one [`run_out`](Self::run_out), or the same: with one output on
-    /// Zen 4 (10, 20) 72 against 74 ns with AVX-512, (32, 32) 227 against 256 with AVX2.
+    /// Zen 4 (10, 20) 72 against 74 ns with AVX-512, (32, 32) 223 against 242 with AVX2.
     #[inline]
     pub fn step_out(&self, x: &[f32; I], state: &mut State<H, HP>) -> [f32; OUT] {
         self.token().run(StepOut { weights: self.weights(), head: &self.head, x, state })
