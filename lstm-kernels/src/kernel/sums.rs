@@ -189,8 +189,8 @@ pub(crate) struct Part<'a, E: Element, const T: usize> {
     pub(crate) inputs: [&'a [f32]; T],
 }
 
-/// What the sums of a group of a large layer are made of, for one stream: the lines that they begin as, x's columns and
-/// x, h's and h.
+/// What the sums of a group are made of, for one stream, in a layer of several or tile by tile: the lines that they
+/// begin as, x's columns and x, h's and h.
 #[derive(Clone, Copy)]
 pub(super) struct Parts<'a, E: Element> {
     pub(super) start: &'a [Line],
