@@ -32,9 +32,9 @@
 //! and lost** with these 32 registers: 8, 8 and 4 units of (1, 20), 61 to 65; [`blocks`] of (10, 20), 72 to 76. With
 //! AVX2 [`blocks`] in tiles of 4 lines, whose chains wait in memory: (1, 20) 68 to 80, (1, 32) 134 to 149, (32, 32) 255
 //! to 267; all columns of 16 units and their gates before those of the others: (1, 32) 130 to 139, (32, 32) 241 to 256;
-//! the gates of more than 16 units in halves: the same to 2 % slower. With AVX-512 the gates of
-//! the first 16 units of [`blocks`] in parts between the others' columns, as in [`woven`](super::woven): (1, 32) 2 %,
-//! its `run` 3 % faster, with 4 inputs and more the same to 3 % slower; not worth a form of its own.
+//! the gates of more than 16 units in halves: the same to 2 % slower. With AVX-512 the gates of the first 16
+//! units of [`blocks`] in parts between the others' columns, as in [`woven`](super::woven): (1, 32) 2 %, its `run` 3 %
+//! faster, with 4 inputs and more the same to 3 % slower; not worth a form of its own.
 
 use core::hint::black_box;
 

@@ -10,7 +10,7 @@
 use core::hint::black_box;
 
 use super::gates::{Lanes, activate};
-use super::sums::{Part, Parts, add, chains, one_tile, step_tile};
+use super::sums::{Part, Parts, add, one_tile, step_tile};
 use crate::element::Element;
 use crate::layout::{Line, packed};
 use crate::simd::{Op, Section, Simd, Vector};
@@ -146,16 +146,9 @@ struct Tile<'a, S: Simd, E: Element, const N: usize, const M: usize> {
 impl<S: Simd, E: Element, const N: usize, const M: usize> Section<S> for Tile<'_, S, E, N, M> {
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { first, parts: Parts { start, w_ih, x, w_hh, h }, out } = self;
-        let start = &start[first..][..M];
-        let mut z = [[S::Row::splat(simd, 0.0); M]];
-        each!(n < M => { z[0][n] = S::Row::load(simd, &start[n].0); });
-        let x = Part { columns: w_ih, stride: N, first, inputs: [x] };
-        let h = Part { columns: w_hh, stride: N, first, inputs: [h] };
-        match chains(x.inputs[0].len(), N) {
-            1 => add::<S, E, M, 1, 1>(simd, &mut z, x),
-            _ => add::<S, E, M, 1, 2>(simd, &mut z, x),
-        }
+        let Self { first, parts, out } = self;
+        let mut z = parts.begin(simd, N, first);
+        let h = Part { columns: parts.w_hh, stride: N, first, inputs: [parts.h] };
         add::<S, E, M, 1, 2>(simd, &mut z, h);
         each!(n < M => { out[first + n] = z[0][n]; });
     }

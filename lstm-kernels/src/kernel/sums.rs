@@ -200,6 +200,22 @@ pub(super) struct Parts<'a, E: Element> {
     pub(super) h: &'a [f32],
 }
 
+impl<E: Element> Parts<'_, E> {
+    /// What `N` sums of a group of `stride` lines, at least 4, are without h: from line `first` on.
+    #[inline(always)]
+    pub(super) fn begin<S: Simd, const N: usize>(&self, simd: S, stride: usize, first: usize) -> [[S::Row; N]; 1] {
+        let &Self { start, w_ih, x, .. } = self;
+        let (start, mut z) = (&start[first..][..N], [[S::Row::splat(simd, 0.0); N]]);
+        each!(n < N => { z[0][n] = S::Row::load(simd, &start[n].0); });
+        let part = Part::<E, 1> { columns: w_ih, stride, first, inputs: [x] };
+        match chains(x.len(), stride) {
+            1 => add::<S, E, N, 1, 1>(simd, &mut z, part),
+            _ => add::<S, E, N, 1, 2>(simd, &mut z, part),
+        }
+        z
+    }
+}
+
 /// z += columns * inputs, for `N` lines of `T` streams, in `C` chains, in the order that the top of the file gives.
 #[inline(always)]
 pub(super) fn add<S: Simd, E: Element, const N: usize, const T: usize, const C: usize>(

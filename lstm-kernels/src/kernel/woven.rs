@@ -53,7 +53,7 @@ use core::hint::black_box;
 
 use super::Weights;
 use super::gates::{InParts, Lanes, activate};
-use super::sums::{BLOCK, Part, Parts, add, advance, block, chains, join};
+use super::sums::{BLOCK, Part, Parts, advance, block, join};
 use crate::element::Element;
 use crate::layout::packed;
 use crate::simd::{Simd, Vector};
@@ -82,12 +82,12 @@ pub(super) fn groups<S: Simd, E: Element, const I: usize, const H: usize, const 
         let n = if backwards { count - 1 - round } else { round };
         let (_, first, w_ih, w_hh) = weights.group(n);
         let parts = Parts::<E> { start: &weights.bias[first..], w_ih, x, w_hh, h };
-        let before = Before { waits: round > 0, z, c: &mut c[unit..], next: &mut next[unit..] };
+        let before = Before { z, c: &mut c[unit..], next: &mut next[unit..] };
         let lines = Lines { parts, stride: 4, first: 0 };
         z = if const { S::BOTH_CHAINS } {
-            both_chains(simd, lines, before)
+            both_chains(simd, lines, round > 0, before)
         } else {
-            chain_by_chain::<S, E, 4>(simd, lines, before)
+            chain_by_chain::<S, E, 4>(simd, lines, round > 0, before)
         };
         unit = 4 * first;
     }
@@ -96,7 +96,6 @@ pub(super) fn groups<S: Simd, E: Element, const I: usize, const H: usize, const 
 
 /// The gates of the 4 lines before, if there are any, whose units' c and new h the slices begin with.
 struct Before<'a, S: Simd> {
-    waits: bool,
     z: [S::Row; 4],
     c: &'a mut [f32],
     next: &'a mut [f32],
@@ -110,20 +109,6 @@ struct Lines<'a, E: Element> {
 }
 
 impl<'a, E: Element> Lines<'a, E> {
-    /// The lines that `N` sums begin as, and x's columns added to them.
-    #[inline(always)]
-    fn begin<S: Simd, const N: usize>(&self, simd: S) -> [[S::Row; N]; 1] {
-        let &Self { parts: Parts { start, w_ih, x, .. }, stride, first } = self;
-        let (start, mut z) = (&start[first..][..N], [[S::Row::splat(simd, 0.0); N]]);
-        each_of_4!(n < N => { z[0][n] = S::Row::load(simd, &start[n].0); });
-        let part = Part::<E, 1> { columns: w_ih, stride, first, inputs: [x] };
-        match chains(x.len(), 4) {
-            1 => add::<S, E, N, 1, 1>(simd, &mut z, part),
-            _ => add::<S, E, N, 1, 2>(simd, &mut z, part),
-        }
-        z
-    }
-
     /// Of h's columns the first block, and the later ones.
     #[inline(always)]
     fn blocks(&self) -> [Part<'a, E, 1>; 2] {
@@ -146,12 +131,12 @@ macro_rules! part {
 
 /// The sums of lines of which the registers hold both chains, and the gates of those before.
 #[inline(always)]
-fn both_chains<S: Simd, E: Element>(simd: S, lines: Lines<'_, E>, before: Before<'_, S>) -> [S::Row; 4] {
-    let Before { waits, z, c, next } = before;
+fn both_chains<S: Simd, E: Element>(simd: S, lines: Lines<'_, E>, waits: bool, before: Before<'_, S>) -> [S::Row; 4] {
+    let Before { z, c, next } = before;
     let mut gates = InParts::<S>::new(z);
     let ([block, others], zero) = (lines.blocks(), [[S::Row::splat(simd, 0.0); 4]]);
     let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return zero[0] };
-    let z = lines.begin(simd);
+    let z = lines.parts.begin(simd, lines.stride, lines.first);
     let mut both = if others.inputs[0].is_empty() { [z, zero] } else { [zero; 2] };
     macro_rules! columns {
         ($from:expr, $to:expr) => {
@@ -177,14 +162,15 @@ fn both_chains<S: Simd, E: Element>(simd: S, lines: Lines<'_, E>, before: Before
 fn chain_by_chain<S: Simd, E: Element, const N: usize>(
     simd: S,
     lines: Lines<'_, E>,
+    waits: bool,
     before: Before<'_, S>,
 ) -> [S::Row; N] {
-    let Before { waits, z, c, next } = before;
+    let Before { z, c, next } = before;
     let mut gates = InParts::<S>::new(z);
     let ([block, others], zero) = (lines.blocks(), [[S::Row::splat(simd, 0.0); N]]);
     let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return zero[0] };
     part!(waits, gates.quotients(simd));
-    let z = lines.begin(simd);
+    let z = lines.parts.begin(simd, lines.stride, lines.first);
     let begin = if others.inputs[0].is_empty() { z } else { zero };
     let sum = if const { N <= 2 } {
         part!(waits, gates.cell(simd, c));

@@ -28,15 +28,19 @@ use crate::kernel::sums::Parts;
 use crate::simd::{Section, Simd, Vector};
 use crate::state::State;
 
-/// Whether all steps of layers of one group of so many lines gain: with AVX2, the only instruction set of few registers
-/// where that has been measured.
+/// Whether all steps of layers of one group of so many lines gain.
 pub(in crate::kernel) const fn serves<S: Simd, E: Element>(lines: usize) -> bool {
-    E::IS_F32 && S::SHUFFLES && !S::BOTH_CHAINS && matches!(lines, 10..=12)
+    measured::<S, E>() && matches!(lines, 10..=12)
 }
 
 /// Whether only those do that nothing stands behind but the stream's next step.
 pub(in crate::kernel) const fn serves_alone<S: Simd, E: Element>(lines: usize) -> bool {
-    E::IS_F32 && S::SHUFFLES && !S::BOTH_CHAINS && lines == 8
+    measured::<S, E>() && lines == 8
+}
+
+/// With AVX2: the only instruction set of few registers where it has been measured.
+const fn measured<S: Simd, E: Element>() -> bool {
+    E::IS_F32 && S::SHUFFLES && !S::BOTH_CHAINS
 }
 
 /// A step of a layer of one group, in tiles of 4 lines and a rest, from the first one on or `backwards`.
@@ -59,12 +63,12 @@ pub(in crate::kernel) fn step<
     let tile = |n: usize| 4 * if backwards { LAST / 4 - 1 - n } else { n };
     let last = tile(LAST / 4 - 1);
     let mut z = [S::Row::splat(simd, 0.0); 4];
-    // Of lines from `$first` on; if any gates wait, those of the lines from `$before` on.
+    // Of lines from `$first` on; if gates wait, those of the lines from `$before` on.
     macro_rules! sums {
         ($waits:literal, $before:expr, $lines:literal, $first:expr, $sums:expr) => {
             let Some(h) = h.first_chunk() else { return };
             let (first, unit) = ($first, 4 * $before);
-            let before = Before { waits: $waits, z, c: &mut c[unit..], next: &mut next[unit..] };
+            let before = Before { z, c: &mut c[unit..], next: &mut next[unit..] };
             let sums = $sums;
             simd.outline(Tile::<S, E, I, H, LAST, $lines, $waits> { weights, x, h, first, before, sums });
         };
@@ -130,6 +134,6 @@ where
         let Self { weights, x, h, first, before, sums } = self;
         let (start, w_ih, w_hh) = weights.one_group();
         let lines = Lines { parts: Parts { start, w_ih, x, w_hh, h }, stride: LAST, first };
-        *sums = chain_by_chain::<S, E, N>(simd, lines, Before { waits: WAITS, ..before });
+        *sums = chain_by_chain::<S, E, N>(simd, lines, WAITS, before);
     }
 }
