@@ -249,7 +249,6 @@ impl Op for ActivateAll<'_> {
 }
 
 /// A short `copy_from_slice`, in place of a call.
-#[cfg(feature = "lstm")]
 #[inline(always)]
 pub(super) fn copy<S: Simd>(simd: S, from: &[f32], to: &mut [f32]) {
     let ((rows, from), (to_rows, to)) = (from.as_chunks::<16>(), to.as_chunks_mut::<16>());

@@ -4,7 +4,8 @@ use super::gates::{Lanes, activate, activate_four, activate_small};
 #[cfg(target_arch = "x86_64")]
 use super::in_f16;
 use super::sums::{chains, sums, turns_round};
-use super::woven::{self, tiles};
+use super::woven;
+use super::woven::tiles::{self, OfCell};
 use super::{Weights, early, group_columns, narrow};
 use crate::element::{Element, adds_in_f16};
 use crate::layout::packed;
@@ -101,7 +102,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     fn woven<S: Simd>(self, simd: S) {
         let (x, state) = (self.x[0], &mut self.states[0]);
         let backwards = const { turns_round::<S, E>(LAST, I + H, 1) } && state.turn_round();
-        tiles::step(simd, self.weights, x, state, backwards);
+        tiles::step::<S, _, LAST>(simd, OfCell { weights: self.weights, x }, lanes(state, &mut []), backwards);
     }
 }
 

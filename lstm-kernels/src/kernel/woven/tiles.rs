@@ -10,7 +10,7 @@
 //!
 //! and streams that take turns 2 to 11 % less. A step that the processor may not begin before the last one's end takes
 //! as long, (1, 32) 2 % longer. With an output behind it (10, 32) takes 4 and (1, 32) 2 % longer, so these go the other
-//! way then; (1, 40) 1 %, larger ones less time.
+//! way then; (1, 40) 1 %, larger ones less time. Of sizes known at run time: see [`one_step`](crate::kernel::one_step).
 //!
 //! **Tried and lost**, on Zen 4:
 //! - Tiles of 4 lines and one, (1, 20) 4, (10, 20) 7 % slower, and two, (1, 24) 2 %, and three, (1, 28) 3 %; (1, 36),
@@ -23,10 +23,9 @@
 use super::{Before, Lines, chain_by_chain};
 use crate::element::Element;
 use crate::kernel::Weights;
-use crate::kernel::gates::{Lanes, activate};
+use crate::kernel::gates::{Lanes, activate, copy};
 use crate::kernel::sums::Parts;
 use crate::simd::{Section, Simd, Vector};
-use crate::state::State;
 
 /// Whether all steps of layers of one group of so many lines gain.
 pub(in crate::kernel) const fn serves<S: Simd, E: Element>(lines: usize) -> bool {
@@ -43,97 +42,118 @@ const fn measured<S: Simd, E: Element>() -> bool {
     E::IS_F32 && S::SHUFFLES && !S::BOTH_CHAINS
 }
 
-/// A step of a layer of one group, in tiles of 4 lines and a rest, from the first one on or `backwards`.
+/// A layer of one group, and an input.
+pub(in crate::kernel) trait Layer: Copy {
+    type Element: Element;
+
+    /// The number of lines.
+    fn lines(self) -> usize;
+
+    /// What the sums are made of, if h has the length for it.
+    fn parts<'a>(self, h: &'a [f32]) -> Option<Parts<'a, Self::Element>>
+    where
+        Self: 'a;
+}
+
+/// Of a cell: the compiler knows all lengths.
+#[derive(Clone, Copy)]
+pub(in crate::kernel) struct OfCell<'w, E: Element, const I: usize, const H: usize, const LAST: usize> {
+    pub(in crate::kernel) weights: Weights<'w, E, I, H, LAST>,
+    pub(in crate::kernel) x: &'w [f32; I],
+}
+
+impl<E: Element, const I: usize, const H: usize, const LAST: usize> Layer for OfCell<'_, E, I, H, LAST> {
+    type Element = E;
+
+    #[inline(always)]
+    fn lines(self) -> usize {
+        LAST
+    }
+
+    #[inline(always)]
+    fn parts<'a>(self, h: &'a [f32]) -> Option<Parts<'a, E>>
+    where
+        Self: 'a,
+    {
+        let (start, w_ih, w_hh) = self.weights.one_group();
+        Some(Parts { start, w_ih, x: self.x, w_hh, h: h.first_chunk::<H>()? })
+    }
+}
+
+/// A step of a layer of one group of `N` lines, in tiles of 4 and a rest, from the first one on or `backwards`.
 #[inline(always)]
-pub(in crate::kernel) fn step<
-    S: Simd,
-    E: Element,
-    const I: usize,
-    const H: usize,
-    const HP: usize,
-    const LAST: usize,
->(
+pub(in crate::kernel) fn step<S: Simd, L: Layer, const N: usize>(
     simd: S,
-    weights: Weights<'_, E, I, H, LAST>,
-    x: &[f32; I],
-    state: &mut State<H, HP>,
+    layer: L,
+    Lanes { h, c, out }: Lanes<'_>,
     backwards: bool,
 ) {
-    let ((h, c), mut next) = (state.lanes_mut(), [0.0; HP]);
-    let tile = |n: usize| 4 * if backwards { LAST / 4 - 1 - n } else { n };
-    let last = tile(LAST / 4 - 1);
+    let mut next = [[0.0; 4]; N];
+    let next = next.as_flattened_mut();
+    let tile = |n: usize| 4 * if backwards { N / 4 - 1 - n } else { n };
+    let last = tile(N / 4 - 1);
     let mut z = [S::Row::splat(simd, 0.0); 4];
     // Of lines from `$first` on; if gates wait, those of the lines from `$before` on.
     macro_rules! sums {
         ($waits:literal, $before:expr, $lines:literal, $first:expr, $sums:expr) => {
-            let Some(h) = h.first_chunk() else { return };
             let (first, unit) = ($first, 4 * $before);
             let before = Before { z, c: &mut c[unit..], next: &mut next[unit..] };
             let sums = $sums;
-            simd.outline(Tile::<S, E, I, H, LAST, $lines, $waits> { weights, x, h, first, before, sums });
+            simd.outline(Tile::<S, L, $lines, $waits> { layer, h, first, before, sums });
         };
     }
-    macro_rules! gates {
-        ($lines:literal, $first:expr, $z:ident, $h:ident) => {
-            activate::<S, $lines, false>(simd, &$z, Lanes::new(&mut $h[4 * $first..], &mut c[4 * $first..]));
+    // What is done goes to h before the last gates, so that the next step need not wait for these.
+    macro_rules! last_gates {
+        ($lines:literal, $first:expr, $z:ident) => {
+            h.copy_from_slice(next);
+            copy(simd, &next[..out.len()], out);
+            let (_, lanes) = Lanes { h, c, out }.split_at(4 * $first);
+            activate::<S, $lines, false>(simd, &$z, lanes);
         };
     }
     macro_rules! rest_first {
         ($lines:literal, $first:expr) => {
             let mut rest = [S::Row::splat(simd, 0.0); $lines];
             sums!(false, 0, $lines, $first, &mut rest);
-            gates!($lines, $first, rest, next);
+            activate::<S, $lines, false>(simd, &rest, Lanes::new(&mut next[4 * $first..], &mut c[4 * $first..]));
         };
     }
     if backwards {
-        each_tile!(@ LAST % 4, LAST / 4 * 4, rest_first, 2 3);
+        each_tile!(@ N % 4, N / 4 * 4, rest_first, 2 3);
     }
     sums!(false, 0, 4, tile(0), &mut z);
-    for n in 1..LAST / 4 {
+    for n in 1..N / 4 {
         sums!(true, tile(n - 1), 4, tile(n), &mut z);
     }
-    // What is done goes to h before the last gates, so that the next step need not wait for these.
     macro_rules! rest_last {
         ($lines:literal, $first:expr) => {
             let mut rest = [S::Row::splat(simd, 0.0); $lines];
             sums!(true, last, $lines, $first, &mut rest);
-            h.copy_from_slice(&next);
-            gates!($lines, $first, rest, h);
+            last_gates!($lines, $first, rest);
             return;
         };
     }
     if !backwards {
-        each_tile!(@ LAST % 4, LAST / 4 * 4, rest_last, 2 3);
+        each_tile!(@ N % 4, N / 4 * 4, rest_last, 2 3);
     }
-    h.copy_from_slice(&next);
-    gates!(4, last, z, h);
+    last_gates!(4, last, z);
 }
 
-/// The sums of `N` lines of a group of `LAST`, from line `first` on.
-struct Tile<'a, S, E, const I: usize, const H: usize, const LAST: usize, const N: usize, const WAITS: bool>
-where
-    S: Simd,
-    E: Element,
-{
-    weights: Weights<'a, E, I, H, LAST>,
-    x: &'a [f32; I],
-    h: &'a [f32; H],
+/// The sums of `N` lines of a group, from line `first` on.
+struct Tile<'a, S: Simd, L: Layer, const N: usize, const WAITS: bool> {
+    layer: L,
+    h: &'a [f32],
     first: usize,
     before: Before<'a, S>,
     sums: &'a mut [S::Row; N],
 }
 
-impl<S, E, const I: usize, const H: usize, const LAST: usize, const N: usize, const WAITS: bool> Section<S>
-    for Tile<'_, S, E, I, H, LAST, N, WAITS>
-where
-    S: Simd,
-    E: Element,
-{
+impl<S: Simd, L: Layer, const N: usize, const WAITS: bool> Section<S> for Tile<'_, S, L, N, WAITS> {
     #[inline(always)]
     fn run(self, simd: S) {
-        let Self { weights, x, h, first, before, sums } = self;
-        let (start, w_ih, w_hh) = weights.one_group();
-        let lines = Lines { parts: Parts { start, w_ih, x, w_hh, h }, stride: LAST, first };
-        *sums = chain_by_chain::<S, E, N>(simd, lines, WAITS, before);
+        let Self { layer, h, first, before, sums } = self;
+        let Some(parts) = layer.parts(h) else { return debug_assert!(false, "h and x have the lengths of the layer") };
+        let lines = Lines { parts, stride: layer.lines(), first };
+        *sums = chain_by_chain::<S, L::Element, N>(simd, lines, WAITS, before);
     }
 }
