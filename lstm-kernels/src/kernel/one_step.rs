@@ -24,9 +24,9 @@
 //! to the output by the gates, as small layers have it, here and in [`overlap`](super::overlap): the same to 5 %
 //! slower.
 //!
-//! With AVX2 layers of 29 to 32 and 37 to 48 units go through [`tiles`], as cells do: (10, 32) 170 to 166, (32, 32) 250
-//! to 243, (1, 40) 224 to 212, (10, 40) 263 to 249, (1, 48) 324 to 305, (40, 40) 450 to 425, and `advance` 4 to 6 % less;
-//! (1, 32) the same, `advance` 154 to 148.
+//! With AVX2 layers of 29 to 32 and 37 to 48 units go through [`tiles`], as cells do: (10, 32) 170 to 165, (32, 32) 248
+//! to 241, (1, 40) 225 to 221, (10, 40) 263 to 254, (1, 48) 328 to 303, (40, 40) 452 to 435, (1, 32) the same, and
+//! `advance` 2 to 7 % less, but (1, 40), in some programs 5 % less and in others 3 % more; (1, 30) 157 to 160.
 //!
 //! States without padding (`hidden_size` no multiple of 4) are copied, h and c each way: (1, 18) takes 82 ns for (1,
 //! 20)'s 62. Copied by the kernel, in pieces as it stores them: (1, 18) 79, but small layers that need no copies 2 to 8
@@ -36,8 +36,7 @@ use super::early::{self, OneGroup};
 use super::gates::{Lanes, activate_small, copy};
 use super::group::{Groups, OfGroup, group};
 use super::small;
-use super::sums::{BLOCK, Parts, turns_round};
-use super::woven::tiles::{self, Layer};
+use super::woven::tiles;
 use crate::element::Element;
 use crate::layout::Line;
 use crate::simd::Simd;
@@ -76,44 +75,14 @@ pub(crate) fn of_small<S: Simd, const N: usize, const X: usize, const C: usize>(
     }
     let OneStep { x, h, c, out, backwards, .. } = step;
     if const { tiles::serves::<S, f32>(N) || tiles::serves_alone::<S, f32>(N) } {
-        let layer = SmallLayer::<N, X> { all: Parts { start: bias, w_ih, x, w_hh, h: &[] }, hidden };
-        let backwards = turns_round::<S, f32>(N, (w_ih.len() + w_hh.len()) / N, 1) && *backwards;
-        tiles::step::<S, _, N>(simd, &layer, Lanes { h, c, out }, backwards);
+        let step = OneGroup { bias, w_ih, x, w_hh, hidden, lanes: Lanes { h, c, out } };
+        small::woven_step::<S, N, X, true>(simd, step, *backwards);
     } else if const { early::serves::<S, f32>(N, X) } && early::pays::<S>(N) {
         early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes: Lanes { h, c, out } });
     } else {
         let parts = small::Parts { start: bias, w_ih, x: [x], w_hh, h: [&h[..hidden]] };
         let z = small::sums::<S, 1, N, X, C, true>(simd, &parts, *backwards);
         activate_small::<S, N, 1>(simd, &z[0], Lanes { h, c, out });
-    }
-}
-
-/// What [`tiles`] are of: all but h, of which there are `hidden`. The number of lines, `N`, and of the chains of x's
-/// columns, `X`, are known to the compiler, and that x and h are a block each: without that it keeps so much at hand for
-/// others that a step of (1, 32) takes 50 ns more.
-#[derive(Clone, Copy)]
-struct SmallLayer<'w, const N: usize, const X: usize> {
-    all: Parts<'w, f32>,
-    hidden: usize,
-}
-
-impl<const N: usize, const X: usize> Layer for &SmallLayer<'_, N, X> {
-    type Element = f32;
-
-    #[inline(always)]
-    fn lines(self) -> usize {
-        N
-    }
-
-    #[inline(always)]
-    fn parts<'a>(self, h: &'a [f32]) -> Option<Parts<'a, f32>>
-    where
-        Self: 'a,
-    {
-        let &SmallLayer { all, hidden } = self;
-        let [fewest, most] = if X == 1 { [0, 3] } else { [4, BLOCK] };
-        let x = all.x.get(..usize::min(all.x.len(), most)).filter(|x| x.len() >= fewest)?;
-        Some(Parts { x, h: h.get(..usize::min(hidden, BLOCK))?, ..all })
     }
 }
 

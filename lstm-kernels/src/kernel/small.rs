@@ -17,6 +17,10 @@
 //! in the next step, before it is overwritten, it is up to 2 % faster or slower, by size; but (1, 16) in halves, see
 //! [`early`], where no place for it is left, takes 55 ns and so 46, with AVX2 13 units 58 and 47.)
 //!
+//! With AVX2 layers of 37 to 48 units go through [`tiles`], as cells do: on Zen 4 (1, 40) 210 to 202, (10, 40) 274 to
+//! 253, (1, 44) 255 to 251, (1, 48) 315 to 293, (40, 40) 354 to 333; those of 29 to 32, (32, 32) 2 % faster, (1, 30) 3
+//! % slower, do not.
+//!
 //! A branch in a step in place of a function for each number of x's chains: the library is built in a tenth less time;
 //! with AVX-512 the same, with AVX2 1 to 4 % slower, if only the tiles have functions of their own 0 to 3 %.
 //!
@@ -28,7 +32,8 @@ use core::hint::black_box;
 use super::early::{self, OneGroup};
 use super::gates::{Lanes, activate, activate_four, activate_small, waits};
 use super::narrow;
-use super::sums::{Part, block, one_tile, room, step_tile, turns_round};
+use super::sums::{self, BLOCK, Part, block, one_tile, room, step_tile, turns_round};
+use super::woven::tiles::{self, Layer};
 use crate::layout::{self, Line};
 use crate::simd::{Op, Section, Simd, Vector};
 
@@ -125,6 +130,14 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
                 early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes });
                 continue;
             }
+            if const { T == 1 && tiles::serves::<S, f32>(N) } {
+                let x = &x[time * x_stride..][..input];
+                let lanes = Lanes { h, c, out: first(out, hidden) };
+                let step = OneGroup { bias: start, w_ih, x, w_hh, hidden, lanes };
+                woven_step::<S, N, X, false>(simd, step, backwards);
+                backwards = !backwards;
+                continue;
+            }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
             each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
             let z = sums::<S, T, N, X, C, false>(simd, &Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
@@ -149,6 +162,54 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
                 });
             }
         }
+    }
+}
+
+/// A step of one stream, of `N` lines with `X` chains of x's columns, by [`tiles`]. With the same tiles for single
+/// steps, `ONE`, as for many, the compiler would call them, as in [`sums`](fn@sums): (1, 32) 142 to 155 ns a step of a
+/// sequence, 141 to 165 alone.
+#[inline(always)]
+pub(super) fn woven_step<S: Simd, const N: usize, const X: usize, const ONE: bool>(
+    simd: S,
+    step: OneGroup<'_, f32>,
+    backwards: bool,
+) {
+    let OneGroup { bias, w_ih, x, w_hh, hidden, lanes } = step;
+    let backwards = backwards && turns_round::<S, f32>(N, (w_ih.len() + w_hh.len()) / N, 1);
+    let all = sums::Parts { start: bias, w_ih, x, w_hh, h: &[] };
+    tiles::step::<S, _, N>(simd, &SmallLayer::<N, X, ONE> { all, hidden }, lanes, backwards);
+}
+
+/// What [`tiles`] are of: all but h, of which there are `hidden`. The number of lines, `N`, and of the chains of x's
+/// columns, `X`, are known to the compiler, and that x and h are a block each: without that it keeps so much at hand
+/// for others that a step of (1, 32) takes 50 ns more.
+#[derive(Clone, Copy)]
+struct SmallLayer<'w, const N: usize, const X: usize, const ONE: bool> {
+    all: sums::Parts<'w, f32>,
+    hidden: usize,
+}
+
+impl<const N: usize, const X: usize, const ONE: bool> Layer for &SmallLayer<'_, N, X, ONE> {
+    type Element = f32;
+
+    #[inline(always)]
+    fn lines(self) -> usize {
+        N
+    }
+
+    #[inline(always)]
+    fn parts<'a>(self, h: &'a [f32]) -> Option<sums::Parts<'a, f32>>
+    where
+        Self: 'a,
+    {
+        let &SmallLayer { all, hidden } = self;
+        let [fewest, most] = match X {
+            0 => [0, 0],
+            1 => [0, 3],
+            _ => [4, BLOCK],
+        };
+        let x = all.x.get(..usize::min(all.x.len(), most)).filter(|x| x.len() >= fewest)?;
+        Some(sums::Parts { x, h: h.get(..usize::min(hidden, BLOCK))?, ..all })
     }
 }
 

@@ -10,7 +10,8 @@
 //!
 //! and streams that take turns 2 to 11 % less. A step that the processor may not begin before the last one's end takes
 //! as long, (1, 32) 2 % longer. With an output behind it (10, 32) takes 4 and (1, 32) 2 % longer, so these go the other
-//! way then; (1, 40) 1 %, larger ones less time. Of sizes known at run time: see [`one_step`](crate::kernel::one_step).
+//! way then; (1, 40) 1 %, larger ones less time. Of sizes known at run time: see [`small`](crate::kernel::small) and
+//! [`one_step`](crate::kernel::one_step).
 //!
 //! **Tried and lost**, on Zen 4:
 //! - Tiles of 4 lines and one, (1, 20) 4, (10, 20) 7 % slower, and two, (1, 24) 2 %, and three, (1, 28) 3 %; (1, 36),
