@@ -166,8 +166,8 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
 }
 
 /// A step of one stream, of `N` lines with `X` chains of x's columns, by [`tiles`]. With the same tiles for single
-/// steps, `ONE`, as for many, the compiler would call them, as in [`sums`](fn@sums): (1, 32) 142 to 155 ns a step of a
-/// sequence, 141 to 165 alone.
+/// steps, `ONE`, as for many, the compiler would call them, as in [`sums`](fn@sums): (1, 40) 202 to 242 ns a step of a
+/// sequence, 220 to 242 alone.
 #[inline(always)]
 pub(super) fn woven_step<S: Simd, const N: usize, const X: usize, const ONE: bool>(
     simd: S,
