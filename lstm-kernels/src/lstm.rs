@@ -89,6 +89,8 @@ pub struct Lstm {
     one_step: bool,
     /// Whether a step of a single one takes room: if that is not small, or `hidden_size` asks for padding.
     needs_room: bool,
+    /// Whether there is a layer whose steps turn round.
+    turns_round: bool,
     /// The most threads that a call may use.
     threads: usize,
 }
@@ -118,7 +120,8 @@ impl Lstm {
         let layers = config.each_cell(weights, |weights, sizes| PackedLayer::new(weights, sizes, config, token))?;
         let one_step = layers.iter().all(PackedLayer::steps_alone);
         let needs_room = !config.hidden_size.is_multiple_of(4) || !layers.iter().all(PackedLayer::is_small);
-        Ok(Self { config, token, layers, one_step, needs_room, threads: 1 })
+        let turns_round = layers.iter().any(PackedLayer::turns_round);
+        Ok(Self { config, token, layers, one_step, needs_room, turns_round, threads: 1 })
     }
 
     /// Sets whether input and output are \[batch, steps, size\] instead of \[steps, batch, size\]: the one option that

@@ -51,7 +51,7 @@ pub trait Simd: Copy {
     /// How many [`Row`](Simd::Row) accumulators the registers hold beside what else a loop needs.
     const ACCUMULATORS: usize;
 
-    /// Whether they hold one chain of 6 lines, where they do not hold [both](Simd::BOTH_CHAINS) of 4.
+    /// Whether they hold one chain of 6 lines, or both, where they do not hold those of all lines.
     const SIX_LINES: bool = false;
 
     /// Whether [`splat_each`](Simd::splat_each) asks for fewer loads than there are inputs.

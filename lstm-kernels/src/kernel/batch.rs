@@ -135,7 +135,7 @@ fn together<S, E, const I: usize, const H: usize, const HP: usize, const LAST: u
         }
         let x = Rows { data: xs.as_flattened(), stride: I, len: I };
         let h = Rows { data: hs.as_flattened(), stride: HP, len: H };
-        let backwards = states[0].turn_round();
+        let backwards = State::turn_round(states);
         let group = |n: usize| weights.group(if backwards { last - n } else { n });
         for n in 0..=last {
             let (lines, first, w_ih, w_hh) = group(n);

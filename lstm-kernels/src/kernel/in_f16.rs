@@ -61,7 +61,7 @@ pub(super) fn step<S, const I: usize, const H: usize, const HP: usize, const LAS
         };
     }
     let count = (bias.len() - LAST) / G;
-    let backwards = states[0].turn_round();
+    let backwards = State::turn_round(states);
     for n in 0..=count {
         let n = if backwards { count - n } else { n };
         if n < count {

@@ -19,13 +19,32 @@
 //! (One step after the other. With a fence behind each, which keeps the next from beginning: (1, 8) 42.8 to 41, (1,
 //! 16), whose halves are there for the next step, 63 to 66.)
 //!
-//! **Tried and lost.** Larger layers of f32: (1, 20) the same, (1, 24) 4 %, (1, 32) 11 % slower. Small ones with more
-//! inputs, which keep the units busy: (16, 16) 9 %, (40, 8) 11 % slower.
+//! Zen 4's L1 cache has 32 KiB. Of a layer of 37 to 48 units with more weights, whose lines are one tile in whole
+//! vectors, all came from the L2 cache in each step, and AVX2 was up to a fourth faster. So they go on halves, too, in
+//! the tiles that AVX2 has, which turn round ([`tiles`](super::woven::tiles)):
+//!
+//! ```text
+//! (14, 40)   268   226      (1, 48)    346   259      LstmCellDyn  (20, 40)   367   291      Lstm  (1, 48)    360   276
+//! (20, 40)   352   253      (16, 48)   457   352                   (8, 44)    367   289            (16, 48)   423   337
+//! (8, 44)    343   252      (48, 48)   629   585                   (1, 48)    363   278            (48, 48)   528   436
+//! ```
+//!
+//! **Tried and lost.** Other layers of f32: (1, 20) the same, (1, 24) 4 %, (1, 32) 11 % slower; (12, 40), whose weights
+//! are 33 KiB, 5 %. Of 33 to 36 units, which are not woven, (24, 36) 13 % slower, (40, 36) 8 % faster, (60, 36) 6 %
+//! slower. Small ones with more inputs, which keep the units busy: (16, 16) 9 %, (40, 8) 11 % slower. Tiles that turn
+//! round, but are not woven: (20, 40) 289, (1, 48) 293, (48, 48) 635.
 
+use crate::element::Element;
+use crate::layout::Line;
 #[cfg(doc)]
 use crate::simd::Op;
 
 /// Whether one stream of a layer of so many lines, in one group, gains, if it has so many lines of x.
 pub(crate) const fn serves(lines: usize, x_lines: usize) -> bool {
     lines <= 4 && x_lines <= 32
+}
+
+/// Whether one stream of a larger layer does, in [`tiles`](super::woven::tiles), with so many columns of x and h.
+pub(crate) const fn serves_in_tiles<E: Element>(lines: usize, columns: usize) -> bool {
+    E::IS_F32 && matches!(lines, 10..=12) && size_of::<Line>() * lines * columns > 33 << 10
 }

@@ -59,6 +59,22 @@ pub(crate) const fn most_in_turn<S: Simd>(lines: usize) -> usize {
     if !S::MANY_REGISTERS && lines > 4 { 1 } else { MOST_IN_TURN }
 }
 
+/// The fewest and the most inputs of a layer of one group with so many chains of x's columns.
+const fn inputs(chains: usize) -> [usize; 2] {
+    match chains {
+        0 => [0, 0],
+        1 => [0, 3],
+        _ => [4, BLOCK],
+    }
+}
+
+/// Whether a layer with so many lines, and chains of x's columns, may have as many weights as
+/// [`narrow::serves_in_tiles`] asks for.
+pub(crate) const fn may_be_in_narrow_tiles(lines: usize, x_chains: usize) -> bool {
+    let [_, most] = inputs(x_chains);
+    narrow::serves_in_tiles::<f32>(lines, most + 4 * lines)
+}
+
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of
 /// more, they take turns, `T` at a time.
 pub(crate) struct Recurrence<'a> {
@@ -90,11 +106,13 @@ pub(crate) struct Recurrence<'a> {
 impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Steps<'_, T, N, X, C> {
     type Output = ();
 
-    const NARROW: bool = T == 1 && X > 0 && narrow::serves(N, 0);
+    const NARROW: bool = T == 1 && (X > 0 && narrow::serves(N, 0) || may_be_in_narrow_tiles(N, X));
 
     #[inline(always)]
     fn is_narrow(&self) -> bool {
-        narrow::serves(N, self.0.w_ih.len()) && self.0.h.len() == layout::padded(self.0.hidden)
+        let Recurrence { w_ih, w_hh, h, hidden, .. } = &self.0;
+        let serves = narrow::serves(N, w_ih.len()) || narrow::serves_in_tiles::<f32>(N, (w_ih.len() + w_hh.len()) / N);
+        serves && h.len() == layout::padded(*hidden)
     }
 
     #[inline(always)]
@@ -203,11 +221,7 @@ impl<const N: usize, const X: usize, const ONE: bool> Layer for &SmallLayer<'_, 
         Self: 'a,
     {
         let &SmallLayer { all, hidden } = self;
-        let [fewest, most] = match X {
-            0 => [0, 0],
-            1 => [0, 3],
-            _ => [4, BLOCK],
-        };
+        let [fewest, most] = inputs(X);
         let x = all.x.get(..usize::min(all.x.len(), most)).filter(|x| x.len() >= fewest)?;
         Some(sums::Parts { x, h: h.get(..usize::min(hidden, BLOCK))?, ..all })
     }

@@ -1,5 +1,7 @@
 //! One step, of one stream or of some together.
 
+use core::array::from_mut;
+
 use super::gates::{Lanes, activate, activate_four, activate_small};
 #[cfg(target_arch = "x86_64")]
 use super::in_f16;
@@ -50,7 +52,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
                 _ => early::step::<S, E, LAST, 2>(simd, step),
             };
         }
-        let backwards = const { turns_round::<S, E>(LAST, I + H, 1) } && state.turn_round();
+        let backwards = const { turns_round::<S, E>(LAST, I + H, 1) } && State::turn_round(from_mut(state));
         let z = sums::<S, E, I, H, LAST, 1>(simd, bias, w_ih, w_hh, [x], [state.h()], backwards);
         activate_small::<S, LAST, 1>(simd, &z[0], lanes(state, out));
     }
@@ -62,7 +64,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     type Output = ();
 
     const F16: bool = E::F16;
-    const NARROW: bool = E::F16 || HP == LAST * 4 && narrow::serves(LAST, LAST * I);
+    const NARROW: bool =
+        E::F16 || HP == LAST * 4 && (narrow::serves(LAST, LAST * I) || narrow::serves_in_tiles::<E>(LAST, I + H));
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -101,7 +104,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     #[inline(always)]
     fn woven<S: Simd>(self, simd: S) {
         let (x, state) = (self.x[0], &mut self.states[0]);
-        let backwards = const { turns_round::<S, E>(LAST, I + H, 1) } && state.turn_round();
+        let backwards = const { turns_round::<S, E>(LAST, I + H, 1) } && State::turn_round(from_mut(state));
         tiles::step::<S, _, LAST>(simd, OfCell { weights: self.weights, x }, lanes(state, &mut []), backwards);
     }
 }
@@ -112,7 +115,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     type Output = ();
 
     const F16: bool = E::F16;
-    const NARROW: bool = E::F16 && T <= 2;
+    const NARROW: bool = E::F16 && T <= 2 || T == 1 && HP == LAST * 4 && narrow::serves_in_tiles::<E>(LAST, I + H);
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
@@ -127,7 +130,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
             return groups::<S, E, I, H, HP, LAST, 8, T>(simd, weights, x, states);
         }
         // One group: nothing reads h after its sums, so the new h may overwrite it at once.
-        let backwards = const { turns_round::<S, E>(LAST, I + H, T) } && states[0].turn_round();
+        let backwards = const { turns_round::<S, E>(LAST, I + H, T) } && State::turn_round(states);
         let h = states.each_ref().map(State::h);
         let (bias, w_ih, w_hh) = weights.one_group();
         let z = sums::<S, E, I, H, LAST, T>(simd, bias, w_ih, w_hh, x, h, backwards);
@@ -173,7 +176,7 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
     let Weights { bias, columns } = weights;
     let packed = const { [packed(E::FORM, I), packed(E::FORM, H)] };
     let mut next = [[0.0; HP]; T];
-    let backwards = states[0].turn_round();
+    let backwards = State::turn_round(states);
     macro_rules! sums {
         ($lines:ident, $n:expr) => {{
             let (w_ih, w_hh) = group_columns(columns, packed, bias.len(), $n * G, $lines);

@@ -83,16 +83,20 @@ pub(super) fn room<S: Simd, const N: usize, const T: usize>(simd: S, lines: &[Li
     room
 }
 
+/// Bytes of weights of which an L1 cache of 32 KiB does not keep all beside the rest.
+pub(crate) const TURNS_FROM: usize = 28 << 10;
+
 /// Whether the tiles of a group go backwards in every second step, so that what the L1 cache held of a larger group is
 /// still there. With few registers there are tiles anyway. (Those of 8 lines are in one half of its sets each: no
-/// gain.) With AVX-512 all lines are one tile, unless no L1 cache holds them: to cut it costs a fifth.
+/// gain.) With AVX-512 all lines are one tile, unless no L1 cache holds them: to cut it costs a fifth. (Where it has 32
+/// KiB, on Zen 4, other vectors are taken: [`narrow`](super::narrow).)
 ///
 /// On Zen 4, whose L1 cache has 32 KiB, ns: with AVX2, whose tiles had 4 lines then, (1, 44) 278 to 256, (1, 48) 413 to
 /// 308, (10, 40) 291 to 247, (36, 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473
 /// to 421, (48, 48) 674 to 636.
 pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usize, streams: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * columns / E::FORM.share;
-    streams == 1 && lines > 8 && bytes > if S::MANY_REGISTERS { 48 << 10 } else { 28 << 10 }
+    streams == 1 && lines > 8 && bytes > if S::MANY_REGISTERS { 48 << 10 } else { TURNS_FROM }
 }
 
 /// Whether all lines are one tile.
@@ -105,9 +109,9 @@ pub(super) const fn one_tile<S: Simd>(chains: usize, lines: usize, streams: usiz
 /// One stream goes over one chain after the other where registers are few, of which one chain of 6 lines leaves enough.
 /// So there are 5 or 6 in a tile where that makes one tile less: an input is broadcast once less, and no tile has but a
 /// line or two, which would wait for their few chains. On Zen 4 with AVX2, ns: (1, 20) 68.5 to 65.9, (10, 20) 83.2 to
-/// 80.9, (1, 24) 83.3 to 82.7, (1, 36) 176 to 165, (1, 44) in bf16 249 to 237. (7 lines in a tile: the same to 1 %
-/// slower. Two tiles of a group of 10 or 12 share the L1 cache worse than three: (1, 40) 1 % faster, (10, 40) 3 %, (1,
-/// 48) 14 % slower.)
+/// 80.9, (1, 24) 83.3 to 82.7, (1, 36) 176 to 165, (1, 44) in bf16 249 to 237; in f16 on halves of AVX-512's vectors
+/// (1, 36) 165 to 160, (36, 36) 278 to 262. (7 lines in a tile: the same to 1 % slower. Two tiles of a group of 10 or
+/// 12 share the L1 cache worse than three: (1, 40) 1 % faster, (10, 40) 3 %, (1, 48) 14 % slower.)
 pub(super) const fn step_tile<S: Simd>(lines: usize, streams: usize) -> usize {
     match lines {
         5 | 6 | 9 | 11 if streams == 1 && S::SIX_LINES => lines.div_ceil(lines.div_ceil(6)),

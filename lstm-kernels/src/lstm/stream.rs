@@ -1,11 +1,13 @@
 //! Sequences that arrive in pieces.
 
 use alloc::vec::Vec;
+use core::slice::from_ref;
 
 use super::input::{Extent, Input};
 use super::workspace::Workspace;
 use super::{Lstm, LstmConfig};
 use crate::error::Error;
+use crate::state::has_even_place;
 use crate::tensor::check_elements;
 use crate::weights::check_size;
 
@@ -140,7 +142,8 @@ impl Lstm {
             return self.advance_any(stream, Input::new(x, &[1, 1, x.len()]), output);
         }
         self.config.check_stream(&stream.config)?;
-        stream.workspace.advance_one(self, x, output);
+        let turned = self.turns_round && has_even_place(from_ref(stream));
+        stream.workspace.advance_one(self, x, output, turned);
         Ok(())
     }
 

@@ -107,10 +107,12 @@ impl Workspace {
         self.shards[..self.used].iter().for_each(|shard| shard.states(lstm, self.order.len(), h, c));
     }
 
-    /// One time step of one stream, from the states that are here.
+    /// One time step of one stream, from the states that are here; `turned`: the other way than [`turn_round`] has it.
+    ///
+    /// [`turn_round`]: Self::turn_round
     #[inline]
-    pub(super) fn advance_one(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32]) {
-        let backwards = self.turn_round();
+    pub(super) fn advance_one(&mut self, lstm: &Lstm, x: &[f32], output: &mut [f32], turned: bool) {
+        let backwards = self.turn_round() ^ turned;
         self.shards[0].advance_one(lstm, backwards, x, output, &mut self.room);
     }
 

@@ -234,6 +234,7 @@ impl Simd for Narrow {
 
     /// 32 registers, two of which are a row.
     const ACCUMULATORS: usize = 12;
+    const SIX_LINES: bool = true;
     const RANGE: bool = true;
 }
 

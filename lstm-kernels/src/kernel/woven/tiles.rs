@@ -1,4 +1,5 @@
-//! A step of a small layer with AVX2, for one stream: the gates of a tile of 4 lines between the columns of the next.
+//! A step of a small layer with AVX2, or [`narrow`](crate::kernel::narrow) vectors, for one stream: the gates of a tile
+//! of 4 lines between the columns of the next.
 //!
 //! All tiles and then all gates keep the units that multiply idle while the last gates are waited for, which are those
 //! of all units; so only those of the last tile are. On Zen 4, ns a step, without and so:
@@ -38,9 +39,9 @@ pub(in crate::kernel) const fn serves_alone<S: Simd, E: Element>(lines: usize) -
     measured::<S, E>() && lines == 8
 }
 
-/// With AVX2: the only instruction set of few registers where it has been measured.
+/// With AVX2, or halves of AVX-512's vectors: where it has been measured.
 const fn measured<S: Simd, E: Element>() -> bool {
-    E::IS_F32 && S::SHUFFLES && !S::BOTH_CHAINS
+    E::IS_F32 && S::SHUFFLES && !S::MANY_REGISTERS
 }
 
 /// A layer of one group, and an input.

@@ -5,6 +5,8 @@ use crate::element::{Element, adds_in_f16};
 use crate::isa::{Isa, Token};
 use crate::kernel::narrow;
 use crate::kernel::one_step::{self, OfLayer, OneStep};
+use crate::kernel::small::may_be_in_narrow_tiles;
+use crate::kernel::sums::TURNS_FROM;
 use crate::simd::{Op, Simd};
 
 /// The function for a layer's sizes, chosen as it is packed. It runs [`Small`] or [`Large`].
@@ -21,11 +23,11 @@ pub(super) struct Small<'a, 'b, const N: usize, const X: usize, const C: usize> 
 impl<const N: usize, const X: usize, const C: usize> Op for Small<'_, '_, N, X, C> {
     type Output = ();
 
-    const NARROW: bool = narrow::serves(N, 0);
+    const NARROW: bool = narrow::serves(N, 0) || may_be_in_narrow_tiles(N, X);
 
     #[inline(always)]
     fn is_narrow(&self) -> bool {
-        narrow::serves(N, self.layer.x_lines)
+        narrow::serves(N, self.layer.x_lines) || narrow::serves_in_tiles::<f32>(N, self.layer.columns.len() / N)
     }
 
     #[inline(always)]
@@ -92,6 +94,16 @@ impl PackedLayer {
     /// Whether that needs no room.
     pub(crate) const fn is_small(&self) -> bool {
         matches!(self, Self::F32(Packed { one_stream: Some(_), .. }))
+    }
+
+    /// Whether an L1 cache may not hold its weights, so that steps turn round.
+    pub(crate) fn turns_round(&self) -> bool {
+        let bytes = match self {
+            Self::F32(layer) => size_of_val(&layer.columns[..]),
+            Self::F16(layer) => size_of_val(&layer.columns[..]),
+            Self::Bf16(layer) => size_of_val(&layer.columns[..]),
+        };
+        bytes > TURNS_FROM
     }
 
     /// One time step of one stream.
