@@ -94,7 +94,7 @@ impl<
             I > 0
                 && H > 0
                 && HP == layout::padded(H)
-                && LAST == layout::last_group(E::FORM, H)
+                && LAST == layout::last_group_of_cell(E::FORM, I, H)
                 && LINES == layout::lines(H)
                 && LEN == layout::tensor_lines(E::FORM, I, H),
             "these sizes do not belong together: let `lstm_cell!` compute them"
@@ -123,7 +123,7 @@ impl<
         let choice = Choice::Token(token);
         let mut cell = Ok(Self { bias: [Line::ZERO; LINES], columns: [E::ZERO; LEN], head: D::ZERO, choice });
         if let Ok(cell) = &mut cell {
-            weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
+            weights.pack::<E>(Self::SIZES, LAST, &mut cell.bias, &mut cell.columns);
             cell.head.pack(weights);
         }
         cell
@@ -164,7 +164,7 @@ impl<
             (&raw mut (*fields).choice).write(Choice::Token(token));
             cell.assume_init()
         };
-        weights.pack::<E>(Self::SIZES, &mut cell.bias, &mut cell.columns);
+        weights.pack::<E>(Self::SIZES, LAST, &mut cell.bias, &mut cell.columns);
         cell.head.pack(weights);
         Ok(cell)
     }

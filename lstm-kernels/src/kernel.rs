@@ -26,7 +26,8 @@
 //!
 //! **Turning round.** A layer that a cache does not hold whole is read group by group, forwards in one step and
 //! backwards in the next: what was read last is still there. The groups do not depend on each other, so the bits stay.
-//! The same with the tiles of one group, see [`sums::turns_round`].
+//! The same with the tiles of one group, see [`sums::turns_round`], and with the blocks of a group's columns, see
+//! [`sums::reverses`]. Streams that take turns do as one stream does: see [`has_even_place`](crate::state).
 //!
 //! **Woven.** The gates of a group of 4 lines are one long dependency chain, and the processor's window is too small to
 //! hold all of the next group's loads behind it. So the gates of one group stand between the columns of the next, with

@@ -23,9 +23,10 @@
 //! Hence a column of `hidden` units takes [`lines`]`(hidden)` lines. Up to 12 lines, all accumulators of a layer stay
 //! in registers together, and the tensor is just column after column. Larger layers are cut into *groups* of 256 bytes,
 //! 4 lines (16 units) or of f16 8, each stored whole before the next one; the last group has the rest, up to 12 lines.
-//! x's columns of all groups come before h's. A sequence reads the two at different times, and h's then lie without
-//! gaps ((128, 128) 8 % and (256, 256) 6 % faster on Zen 5). A cell, which reads a group of either in turn, does not
-//! lose: with AVX-512 the same within 4 %, with AVX2 up to 10 % faster.
+//! (So is a cell of 8 lines with many inputs: [`last_group_of_cell`].) x's columns of all groups come before h's. A
+//! sequence reads the two at different times, and h's then lie without gaps ((128, 128) 8 % and (256, 256) 6 % faster
+//! on Zen 5). A cell, which reads a group of either in turn, does not lose: with AVX-512 the same within 4 %, with AVX2
+//! up to 10 % faster.
 //!
 //! Small groups leave more of the weights in the L1 cache from one step to the next, where these are a few times its
 //! size (4 against 8 lines of f32: 980 against 1,110 ns at (64, 64)), and with AVX2, whose registers hold 4 lines, no
@@ -84,7 +85,7 @@ pub const fn lines(hidden: usize) -> usize {
     padded(hidden) / 4
 }
 
-/// Lines of the last group (the only one, if there are at most 12).
+/// Lines of the last group (the only one, if there are at most 12) of a layer of an `Lstm`.
 pub const fn last_group(form: Form, hidden: usize) -> usize {
     let mut last = lines(hidden);
     if last > MAX_LINES {
@@ -93,6 +94,20 @@ pub const fn last_group(form: Form, hidden: usize) -> usize {
         }
     }
     last
+}
+
+/// Lines of the last group of a cell. What would be one group of 8 lines is two where they are more than an L1 cache of
+/// 32 KiB holds, so that steps can turn round: lines that lie in one half of the cache's sets each, as two tiles of one
+/// group do, gain nothing by that. On Zen 4, ns a step with AVX-512 and AVX2: (40, 32) 317 to 254 and 286 to 289, (48,
+/// 32) 359 to 291 and 396 to 320, (64, 32) 433 to 350 and 491 to 383, (80, 32) 504 to 409 and 566 to 442, (128, 32),
+/// whose halves are larger than the cache, 721 to 724 and 791 to 768. (Less would gain there, too: (36, 32) 233 to 201
+/// and 251 to 246, (32, 32) 191 to 187 and 235 to 225. But with AVX-512 two groups ask for more broadcasts than one,
+/// and the L1 caches of other CPUs hold 48 KiB. A sequence through an `Lstm` loses: (40, 32) 206 to 220 and 244 to
+/// 258.)
+pub const fn last_group_of_cell(form: Form, input: usize, hidden: usize) -> usize {
+    let bytes = size_of::<Line>() * tensor_lines(form, input, hidden);
+    let halves = form.group == 4 && lines(hidden) == 8 && bytes >= 36 << 10;
+    if halves { form.group } else { last_group(form, hidden) }
 }
 
 /// Packed columns of a part of `columns` columns.
@@ -105,19 +120,19 @@ pub const fn tensor_lines(form: Form, input: usize, hidden: usize) -> usize {
     (packed(form, input) + packed(form, hidden)) * lines(hidden)
 }
 
-/// The place of the weight from a column, `input` of x and then `output` of h, to a unit's gate: the line, which of the
-/// columns that share it, and the lane.
+/// The place of the weight from a column, `input` of x and then `output` of h, to a unit's gate, where the last group
+/// has `last` lines: the line, which of the columns that share it, and the lane.
 pub(crate) fn place(
     form: Form,
     [input, output]: [usize; 2],
-    hidden: usize,
+    (hidden, last): (usize, usize),
     column: usize,
     gate: usize,
     unit: usize,
 ) -> (usize, usize, usize) {
     let (x, h) = (packed(form, input), packed(form, output));
     let (start, columns, column) = if column < input { (0, x, column) } else { (x * lines(hidden), h, column - input) };
-    let (group, last) = (form.group, last_group(form, hidden));
+    let group = form.group;
     let full_units = padded(hidden) - 4 * last;
     let (before, lines) =
         if unit < full_units { (unit / (4 * group), group) } else { (full_units / (4 * group), last) };
@@ -174,16 +189,20 @@ mod tests {
     #[test]
     fn every_weight_has_a_place_of_its_own_inside_the_tensor() {
         for hidden in (1..=100).chain([128, 256]) {
-            for (input, form) in [1, 2, 7].into_iter().flat_map(|input| [F32, F16, BF16].map(|form| (input, form))) {
-                let mut taken = HashSet::new();
-                for column in 0..input + hidden {
-                    for gate in 0..GATES {
-                        for unit in 0..hidden {
-                            let (line, part, lane) = place(form, [input, hidden], hidden, column, gate, unit);
-                            let inside = line < tensor_lines(form, input, hidden) && part < form.share && lane < 16;
-                            assert!(inside, "{form:?} ({input}, {hidden})");
-                            let new = taken.insert((line, part, lane));
-                            assert!(new, "{form:?} ({input}, {hidden}): two weights in {line}, {part}, {lane}");
+            for (input, form) in [1, 2, 7, 120].into_iter().flat_map(|input| [F32, F16, BF16].map(|form| (input, form)))
+            {
+                for last in [last_group(form, hidden), last_group_of_cell(form, input, hidden)] {
+                    let mut taken = HashSet::new();
+                    for column in 0..input + hidden {
+                        for gate in 0..GATES {
+                            for unit in 0..hidden {
+                                let (line, part, lane) =
+                                    place(form, [input, hidden], (hidden, last), column, gate, unit);
+                                let inside = line < tensor_lines(form, input, hidden) && part < form.share && lane < 16;
+                                assert!(inside, "{form:?} ({input}, {hidden})");
+                                let new = taken.insert((line, part, lane));
+                                assert!(new, "{form:?} ({input}, {hidden}): two weights in {line}, {part}, {lane}");
+                            }
                         }
                     }
                 }
@@ -208,7 +227,7 @@ mod tests {
     fn a_tail_of_four_units_shares_one_line() {
         // (10, 20): a block of 16 and a folded quarter: 5 lines a column, not 8.
         assert_eq!(lines(20), 5);
-        let place = |form, column, gate, unit| place(form, [10, 20], 20, column, gate, unit);
+        let place = |form, column, gate, unit| place(form, [10, 20], (20, 5), column, gate, unit);
         assert_eq!(place(F32, 0, 0, 0), (0, 0, 0));
         assert_eq!(place(F32, 0, 3, 15), (3, 0, 15));
         assert_eq!(place(F32, 0, 1, 17), (4, 0, 5));

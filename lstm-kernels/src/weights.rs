@@ -279,8 +279,9 @@ impl<'a> LstmWeights<'a> {
         self.weight_hr.unwrap_or_default()
     }
 
-    /// Writes checked weights to their places in `bias` and `columns`, which must be all zero.
-    pub(crate) fn pack<E: Element>(&self, sizes: Sizes, bias: &mut [Line], columns: &mut [E::Line]) {
+    /// Writes checked weights to their places in `bias` and `columns`, which must be all zero; `last`: the lines of the
+    /// last group.
+    pub(crate) fn pack<E: Element>(&self, sizes: Sizes, last: usize, bias: &mut [Line], columns: &mut [E::Line]) {
         for gate in 0..GATES {
             for unit in 0..sizes.hidden {
                 if let Some([bias_ih, bias_hh]) = self.bias(sizes.hidden, gate, unit) {
@@ -290,7 +291,7 @@ impl<'a> LstmWeights<'a> {
                 for column in 0..sizes.columns() {
                     let weight = self.weight(sizes, gate, unit, column);
                     let parts = [sizes.input, sizes.output()];
-                    let (line, part, lane) = place(E::FORM, parts, sizes.hidden, column, gate, unit);
+                    let (line, part, lane) = place(E::FORM, parts, (sizes.hidden, last), column, gate, unit);
                     E::put(&mut columns[line], part, lane, scale(gate) * weight);
                 }
             }

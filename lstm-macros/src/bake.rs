@@ -13,7 +13,8 @@ use syn::Error;
 
 use crate::key::{Key, Kind, refusal};
 use crate::layout::{
-    self, Form, GATES, head_lines, lines, place, place_in_head, place_of_bias, place_of_head_bias, scale, tensor_lines,
+    self, Form, GATES, head_lines, last_group_of_cell, lines, place, place_in_head, place_of_bias, place_of_head_bias,
+    scale, tensor_lines,
 };
 use crate::validate::{Cell, Element, Weights};
 
@@ -78,6 +79,7 @@ fn pack(cell: &Cell, weights: &Weights, path: &Path) -> Result<Packed> {
 fn pack_lstm(cell: &Cell, layer: Option<usize>, module: &Module<'_, '_>) -> Result<(Lines, Vec<u8>)> {
     let model = Lstm::read(cell, layer, module)?;
     let (input, hidden, form) = (cell.input, cell.hidden, form(cell.dtype));
+    let last = last_group_of_cell(form, input, hidden);
     let mut bias = vec![[0f32; 16]; lines(hidden)];
     // A tensor for each of the columns that share a line.
     let mut columns = vec![vec![[0f32; 16]; tensor_lines(form, input, hidden)]; form.share];
@@ -96,7 +98,7 @@ fn pack_lstm(cell: &Cell, layer: Option<usize>, module: &Module<'_, '_>) -> Resu
             let x = &model.weight_ih[row * input..][..input];
             let h = &model.weight_hh[row * hidden..][..hidden];
             for (column, weight) in x.iter().chain(h).enumerate() {
-                let (line, part, lane) = place(form, [input, hidden], hidden, column, gate, unit);
+                let (line, part, lane) = place(form, [input, hidden], (hidden, last), column, gate, unit);
                 columns[part][line][lane] = scale(gate) * weight;
             }
         }

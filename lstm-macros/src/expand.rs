@@ -21,7 +21,7 @@ pub(crate) fn expand(cell: &Cell, baked: Option<TokenStream>) -> TokenStream {
             #input,
             #hidden,
             { #library::layout::padded(#hidden) },
-            { #library::layout::last_group(#library::layout::#form, #hidden) },
+            { #library::layout::last_group_of_cell(#library::layout::#form, #input, #hidden) },
             { #library::layout::lines(#hidden) },
             { #library::layout::tensor_lines(#library::layout::#form, #input, #hidden) },
             #bias,

@@ -113,10 +113,11 @@ macro_rules! grid {
 grid! {
     c1_1: 1 1 true f32, c3_5: 3 5 false f32, c1_8: 1 8 true f32, c17_12: 17 12 true f32, c7_13: 7 13 true f32,
     c1_16: 1 16 true f32, c10_20: 10 20 true f32, c10_20_no_bias: 10 20 false f32, c3_24: 3 24 true f32,
-    c2_28: 2 28 true f32, c32_32: 32 32 true f32, c8_36: 8 36 true f32, c1_40: 1 40 true f32, c10_41: 10 41 true f32,
-    c3_45: 3 45 true f32, c2_49: 2 49 true f32, c64_64: 64 64 true f32, c70_70: 70 70 true f32,
+    c2_28: 2 28 true f32, c45_30: 45 30 true f32, c32_32: 32 32 true f32, c8_36: 8 36 true f32, c1_40: 1 40 true f32,
+    c10_41: 10 41 true f32, c3_45: 3 45 true f32, c2_49: 2 49 true f32, c64_64: 64 64 true f32, c70_70: 70 70 true f32,
     h3_5: 3 5 false f16, h10_20: 10 20 true f16, h70_61: 70 61 false f16, h5_84: 5 84 true f16,
-    b10_20: 10 20 true bf16, b17_33: 17 33 false bf16, b70_61: 70 61 true bf16, b64_65: 64 65 true bf16,
+    b10_20: 10 20 true bf16, b130_32: 130 32 true bf16, b17_33: 17 33 false bf16, b70_61: 70 61 true bf16,
+    b64_65: 64 65 true bf16,
     ;
     large: c128_128: 128 128, c1_180: 1 180, c256_256: 256 256,
     ;

@@ -276,7 +276,7 @@ mod tests {
         let weights = LstmWeights::torch(&weight_ih, &weight_hh, Some((&bias_ih, &bias_hh)));
         let mut bias = alloc::vec![Line::ZERO; lines(H)];
         let mut columns = alloc::vec![<f16 as Element>::ZERO; tensor_lines(F16, I, H)];
-        weights.pack::<f16>(Sizes { input: I, hidden: H, proj: None }, &mut bias, &mut columns);
+        weights.pack::<f16>(Sizes { input: I, hidden: H, proj: None }, LAST, &mut bias, &mut columns);
         let oracle = Cell::new(&weights, I, H).expect("good weights");
         let (mut states, mut exact) = ([State::<H, HP>::zero(); T], [([0.0; H], [0.0; H]); T]);
         for time in 0..6 {

@@ -199,7 +199,7 @@ fn groups<S, E, const I: usize, const H: usize, const HP: usize, const LAST: usi
             gates!(LAST, count, z);
         };
     }
-    if const { T == 1 && woven::serves::<S, E>(I) } {
+    if const { T == 1 && woven::serves::<S, E>(I, H) } {
         if LAST != G && backwards {
             last!();
         }

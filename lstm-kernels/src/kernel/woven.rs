@@ -19,7 +19,8 @@
 //! the others                       the other blocks
 //! ```
 //!
-//! The order within each sum is what it always is.
+//! The order within each sum is what it always is. (A group that [`reverses`] begins with h's other block, and has x's
+//! columns behind h's.)
 //!
 //! On Zen 4, ns a step: without (with AVX-512 the sums of two groups and then the gates of both, see
 //! [`group`](super::group), with AVX2 group by group), and so:
@@ -53,17 +54,17 @@ use core::hint::black_box;
 
 use super::Weights;
 use super::gates::{InParts, Lanes, activate};
-use super::sums::{BLOCK, Part, Parts, advance, block, join};
+use super::sums::{BLOCK, Part, Parts, advance, block, join, reverses};
 use crate::element::Element;
 use crate::layout::packed;
 use crate::simd::{Simd, Vector};
 
-/// Columns of h before each part of the gates. (Layers of several groups have 49 units and more.)
+/// Columns of h before each part of the gates.
 const APART: usize = 12;
 
-/// Whether it is for layers of so many inputs.
-pub(super) const fn serves<S: Simd, E: Element>(inputs: usize) -> bool {
-    E::FORM.group == 4 && (S::BOTH_CHAINS || !S::PORTABLE && inputs <= BLOCK)
+/// Whether it is for layers of so many inputs and units.
+pub(super) const fn serves<S: Simd, E: Element>(inputs: usize, hidden: usize) -> bool {
+    E::FORM.group == 4 && if S::BOTH_CHAINS { hidden >= 4 * APART } else { !S::PORTABLE && inputs <= BLOCK }
 }
 
 /// The groups of 4 lines, from the first one on or `backwards`: their units' c, and in `next` their new h.
@@ -85,9 +86,9 @@ pub(super) fn groups<S: Simd, E: Element, const I: usize, const H: usize, const 
         let before = Before { z, c: &mut c[unit..], next: &mut next[unit..] };
         let lines = Lines { parts, stride: 4, first: 0 };
         z = if const { S::BOTH_CHAINS } {
-            both_chains(simd, lines, round > 0, before)
+            both_chains(simd, lines, round > 0, before, backwards)
         } else {
-            chain_by_chain::<S, E, 4>(simd, lines, round > 0, before)
+            chain_by_chain::<S, E, 4>(simd, lines, round > 0, before, backwards)
         };
         unit = 4 * first;
     }
@@ -108,15 +109,50 @@ struct Lines<'a, E: Element> {
     first: usize,
 }
 
-impl<'a, E: Element> Lines<'a, E> {
+impl<E: Element> Lines<'_, E> {
     /// Of h's columns the first block, and the later ones.
     #[inline(always)]
-    fn blocks(&self) -> [Part<'a, E, 1>; 2] {
-        let &Self { parts: Parts { w_hh, h, .. }, stride, first } = self;
-        let (h, others) = h.split_at(usize::min(BLOCK, h.len()));
-        let (columns, other_columns) = w_hh.split_at(stride * packed(E::FORM, h.len()));
-        let part = |columns, inputs| Part { columns, stride, first, inputs: [inputs] };
-        [part(columns, h), part(other_columns, others)]
+    fn blocks(&self) -> [Part<'_, E, 1>; 2] {
+        self.parts.blocks_of_h(self.stride, self.first)
+    }
+
+    /// What is summed before h's first block: the bias and x's part; or, if the layer [`reverses`] and goes backwards,
+    /// h's other block. And which of the two it is.
+    #[inline(always)]
+    fn before_block<S: Simd, const N: usize>(&self, simd: S, backwards: bool) -> (bool, [[S::Row; N]; 1]) {
+        let &Self { parts: Parts { x, h, .. }, stride, first } = self;
+        if backwards && reverses(x.len(), h.len()) {
+            let [_, other] = self.blocks();
+            return (true, block::<S, E, N, 1, 2>(simd, [[S::Row::splat(simd, 0.0); N]], other));
+        }
+        (false, self.parts.begin(simd, stride, first))
+    }
+
+    /// All of the sum, of which [`before_block`](Self::before_block) gave `before`, and h's first block is `sum`, with
+    /// the bias and x's part in it, if there is no other.
+    #[inline(always)]
+    fn behind_block<S: Simd, const N: usize>(
+        &self,
+        simd: S,
+        reversed: bool,
+        before: [[S::Row; N]; 1],
+        sum: [[S::Row; N]; 1],
+    ) -> [S::Row; N] {
+        let &Self { ref parts, stride, first } = self;
+        if reversed {
+            let z = parts.begin_backwards(simd, stride, first);
+            return join(simd, join(simd, z, sum), before)[0];
+        }
+        let [_, Part { columns, inputs: [inputs], .. }] = self.blocks();
+        if inputs.is_empty() {
+            return sum[0];
+        }
+        let (mut z, zero) = (join(simd, before, sum), [[S::Row::splat(simd, 0.0); N]]);
+        for (columns, inputs) in columns.chunks(stride * packed(E::FORM, BLOCK)).zip(inputs.chunks(BLOCK)) {
+            let part = Part { columns, stride, first, inputs: [inputs] };
+            z = join(simd, z, block::<S, E, N, 1, 2>(simd, zero, part));
+        }
+        z[0]
     }
 }
 
@@ -131,12 +167,18 @@ macro_rules! part {
 
 /// The sums of lines of which the registers hold both chains, and the gates of those before.
 #[inline(always)]
-fn both_chains<S: Simd, E: Element>(simd: S, lines: Lines<'_, E>, waits: bool, before: Before<'_, S>) -> [S::Row; 4] {
+fn both_chains<S: Simd, E: Element>(
+    simd: S,
+    lines: Lines<'_, E>,
+    waits: bool,
+    before: Before<'_, S>,
+    backwards: bool,
+) -> [S::Row; 4] {
     let Before { z, c, next } = before;
     let mut gates = InParts::<S>::new(z);
     let ([block, others], zero) = (lines.blocks(), [[S::Row::splat(simd, 0.0); 4]]);
     let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return zero[0] };
-    let z = lines.parts.begin(simd, lines.stride, lines.first);
+    let (reversed, z) = lines.before_block(simd, backwards);
     let mut both = if others.inputs[0].is_empty() { [z, zero] } else { [zero; 2] };
     macro_rules! columns {
         ($from:expr, $to:expr) => {
@@ -154,7 +196,7 @@ fn both_chains<S: Simd, E: Element>(simd: S, lines: Lines<'_, E>, waits: bool, b
     part!(waits, gates.hidden(simd, next));
     columns!(4 * APART, block.inputs[0].len());
     let sum = join(simd, both[0], both[1]);
-    with_others(simd, z, sum, others)
+    lines.behind_block(simd, reversed, z, sum)
 }
 
 /// The sums of lines of which the registers hold one chain, or of up to 2 both, and the gates of those before.
@@ -164,13 +206,14 @@ fn chain_by_chain<S: Simd, E: Element, const N: usize>(
     lines: Lines<'_, E>,
     waits: bool,
     before: Before<'_, S>,
+    backwards: bool,
 ) -> [S::Row; N] {
     let Before { z, c, next } = before;
     let mut gates = InParts::<S>::new(z);
     let ([block, others], zero) = (lines.blocks(), [[S::Row::splat(simd, 0.0); N]]);
     let (Some(c), Some(next)) = (c.first_chunk_mut(), next.first_chunk_mut()) else { return zero[0] };
     part!(waits, gates.quotients(simd));
-    let z = lines.parts.begin(simd, lines.stride, lines.first);
+    let (reversed, z) = lines.before_block(simd, backwards);
     let begin = if others.inputs[0].is_empty() { z } else { zero };
     let sum = if const { N <= 2 } {
         part!(waits, gates.cell(simd, c));
@@ -186,25 +229,5 @@ fn chain_by_chain<S: Simd, E: Element, const N: usize>(
         join(simd, *first, second)
     };
     part!(waits, gates.hidden(simd, next));
-    with_others(simd, z, sum, others)
-}
-
-/// `sum`, or if it is of one block of several, with all before and behind it.
-#[inline(always)]
-fn with_others<S: Simd, E: Element, const N: usize>(
-    simd: S,
-    z: [[S::Row; N]; 1],
-    sum: [[S::Row; N]; 1],
-    others: Part<'_, E, 1>,
-) -> [S::Row; N] {
-    let Part { columns, stride, first, inputs: [inputs] } = others;
-    if inputs.is_empty() {
-        return sum[0];
-    }
-    let (mut z, zero) = (join(simd, z, sum), [[S::Row::splat(simd, 0.0); N]]);
-    for (columns, inputs) in columns.chunks(stride * packed(E::FORM, BLOCK)).zip(inputs.chunks(BLOCK)) {
-        let part = Part { columns, stride, first, inputs: [inputs] };
-        z = join(simd, z, block::<S, E, N, 1, 2>(simd, zero, part));
-    }
-    z[0]
+    lines.behind_block(simd, reversed, z, sum)
 }

@@ -185,9 +185,10 @@ impl<E: Element> Packed<E> {
         let mut bias = alloc::vec![Line::ZERO; lines];
         let [x_lines, h_lines] = packed_columns::<E>(sizes).map(|columns| columns * lines);
         let mut columns = alloc::vec![E::ZERO; x_lines + h_lines];
-        weights.pack::<E>(sizes, &mut bias, &mut columns);
+        let last = layout::last_group(E::FORM, sizes.hidden);
+        weights.pack::<E>(sizes, last, &mut bias, &mut columns);
         let projection = sizes.proj.map(|proj| Dense::new(weights.weight_hr(), sizes.hidden, proj));
-        let groups = (lines - layout::last_group(E::FORM, sizes.hidden)) / E::FORM.group + 1;
+        let groups = (lines - last) / E::FORM.group + 1;
         let small = groups == 1 && projection.is_none() && !matches!(token, Token::Scalar(_));
         let (overlap, one_stream, one_step) = (None, None, None);
         let packed = Self { sizes, bias, columns, overlap, x_lines, groups, projection, small, one_stream, one_step };

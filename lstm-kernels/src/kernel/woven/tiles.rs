@@ -156,6 +156,6 @@ impl<S: Simd, L: Layer, const N: usize, const WAITS: bool> Section<S> for Tile<'
         let Self { layer, h, first, before, sums } = self;
         let Some(parts) = layer.parts(h) else { return debug_assert!(false, "h and x have the lengths of the layer") };
         let lines = Lines { parts, stride: layer.lines(), first };
-        *sums = chain_by_chain::<S, L::Element, N>(simd, lines, WAITS, before);
+        *sums = chain_by_chain::<S, L::Element, N>(simd, lines, WAITS, before, false);
     }
 }
