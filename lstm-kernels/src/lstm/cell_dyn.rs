@@ -9,7 +9,7 @@ use crate::weights::LstmWeights;
 /// One time step with sizes known at run time, with the semantics of
 /// [`torch.nn.LSTMCell`](https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTMCell.html). Where the sizes are
 /// known when you compile, [`lstm_cell!`](crate::lstm_cell) needs no heap and no workspace, and is faster with AVX2 or
-/// from 49 units on (by some 60 ns); with AVX-512 a step of one stream of a smaller cell takes as long (README), if
+/// from 49 units on (by 60 ns and more); with AVX-512 a step of one stream of a smaller cell takes as long (README), if
 /// `hidden_size` is a multiple of 4: other states are copied, which takes up to 1.4 times as long (a
 /// [`Stream`](crate::lstm::Stream) keeps its states where they need no copy).
 ///
