@@ -191,7 +191,7 @@ mod tests {
         for hidden in (1..=100).chain([128, 256]) {
             for (input, form) in [1, 2, 7, 120].into_iter().flat_map(|input| [F32, F16, BF16].map(|form| (input, form)))
             {
-                for last in [last_group(form, hidden), last_group_of_cell(form, input, hidden)] {
+                for last in HashSet::from([last_group(form, hidden), last_group_of_cell(form, input, hidden)]) {
                     let mut taken = HashSet::new();
                     for column in 0..input + hidden {
                         for gate in 0..GATES {
@@ -248,6 +248,11 @@ mod tests {
         assert_eq!(cut(F16, 129), (33, 9));
         assert_eq!(cut(F16, 180), (45, 5));
         assert_eq!(cut(F32, 256), (64, 4));
+        let of_cell = |form, input| last_group_of_cell(form, input, 32);
+        assert_eq!([39, 40, 64].map(|input| of_cell(F32, input)), [8, 4, 4]);
+        assert_eq!([110, 111].map(|input| of_cell(BF16, input)), [8, 4]);
+        assert_eq!(of_cell(F16, 64), 8);
+        assert_eq!(last_group_of_cell(F32, 64, 33), 9);
         for hidden in 1..=4096 {
             for form in [F32, F16, BF16] {
                 let (lines, last) = cut(form, hidden);

@@ -72,8 +72,8 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
         }
         for (state, x) in states.iter_mut().zip(xs) {
             let step = Alone(Step { weights, x: [x], states: from_mut(state) });
-            // Not through `early` or, of f32, `narrow`, by which streams in turn lose; else by the function that `step`
-            // and `run` enter, so that there is only one.
+            // Not through `early` or, of small f32, `narrow`, where streams in turn lose; else by the function that
+            // `step` and `run` enter, so that there is only one.
             if const { Alone::<Step<'_, E, I, H, HP, LAST, 1>>::early::<S>() } || E::IS_F32 && simd.narrows(&step) {
                 simd.enter(step.0);
             } else {

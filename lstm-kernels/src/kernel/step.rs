@@ -64,8 +64,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
     type Output = ();
 
     const F16: bool = E::F16;
-    const NARROW: bool =
-        E::F16 || HP == LAST * 4 && (narrow::serves(LAST, LAST * I) || narrow::serves_in_tiles::<E>(LAST, I + H));
+    const NARROW: bool = Step::<'_, E, I, H, HP, LAST, 1>::NARROW || HP == LAST * 4 && narrow::serves(LAST, LAST * I);
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
