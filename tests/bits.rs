@@ -44,10 +44,10 @@ fn digests(shapes: &[Shape], isa: Isa) -> [u64; 3] {
 fn the_cells_of_the_grid_keep_their_bits() {
     for isa in isas() {
         // The same ones with and without debug assertions.
-        let few = [0x12bb_56ca_e1c0_94b0, 0xbea2_294d_ad26_975e, 0x2362_7150_b253_2a95];
+        let few = [0xecfc_db33_6795_146d, 0xbea2_294d_ad26_975e, 0x2362_7150_b253_2a95];
         assert_eq!(digests(&GRID[..CORE], isa), few, "{isa}");
         if cfg!(all_cells) {
-            let all = [0x1e6a_b88c_f95b_1f32, 0xebd4_e767_1599_313d, 0xa38b_a285_c650_69a7];
+            let all = [0xa9ab_1a1b_e9e4_fd48, 0xebd4_e767_1599_313d, 0xa38b_a285_c650_69a7];
             assert_eq!(digests(GRID, isa), all, "{isa}, more cells");
         }
     }

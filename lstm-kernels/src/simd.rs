@@ -54,6 +54,10 @@ pub trait Simd: Copy {
     /// Whether they hold one chain of 6 lines, or both, where they do not hold those of all lines.
     const SIX_LINES: bool = false;
 
+    /// Whether the tiles of a kernel are inlined into it. As functions of their own they are compiled faster, and with
+    /// AVX2 take as long. See [`narrow`](crate::kernel::narrow).
+    const INLINES_TILES: bool = false;
+
     /// Whether [`splat_each`](Simd::splat_each) asks for fewer loads than there are inputs.
     const SHUFFLES: bool = false;
 
@@ -95,6 +99,17 @@ pub trait Simd: Copy {
 
     /// Runs a part of a kernel as a function of its own.
     fn outline<F: Section<Self>>(self, section: F);
+
+    /// Runs one of several tiles of a kernel: as a function of its own, but where
+    /// [`INLINES_TILES`](Self::INLINES_TILES).
+    #[inline(always)]
+    fn tile<F: Section<Self>>(self, tile: F) {
+        if const { Self::INLINES_TILES && !cfg!(debug_assertions) } {
+            tile.run(self);
+        } else {
+            self.outline(tile);
+        }
+    }
 
     /// Runs a part of a kernel that may be a function of its own: inlined, unless that makes it slow to compile. With
     /// debug assertions it is one: the library is built in less than half of the time then, and without optimisation

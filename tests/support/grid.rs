@@ -113,8 +113,8 @@ macro_rules! grid {
 grid! {
     c1_1: 1 1 true f32, c3_5: 3 5 false f32, c1_8: 1 8 true f32, c17_12: 17 12 true f32, c7_13: 7 13 true f32,
     c1_16: 1 16 true f32, c10_20: 10 20 true f32, c10_20_no_bias: 10 20 false f32, c3_24: 3 24 true f32,
-    c2_28: 2 28 true f32, c45_30: 45 30 true f32, c32_32: 32 32 true f32, c8_36: 8 36 true f32, c1_40: 1 40 true f32,
-    c10_41: 10 41 true f32, c3_45: 3 45 true f32, c2_49: 2 49 true f32, c64_64: 64 64 true f32, c70_70: 70 70 true f32,
+    c2_28: 2 28 true f32, c52_27: 52 27 true f32, c45_30: 45 30 true f32, c32_32: 32 32 true f32, c8_36: 8 36 true f32,
+    c1_40: 1 40 true f32, c10_41: 10 41 true f32, c3_45: 3 45 true f32, c2_49: 2 49 true f32, c64_64: 64 64 true f32, c70_70: 70 70 true f32,
     h3_5: 3 5 false f16, h10_20: 10 20 true f16, h70_61: 70 61 false f16, h5_84: 5 84 true f16,
     b10_20: 10 20 true bf16, b130_32: 130 32 true bf16, b17_33: 17 33 false bf16, b70_61: 70 61 true bf16,
     b64_65: 64 65 true bf16,
@@ -125,6 +125,7 @@ grid! {
     c2_1: 2 1 false f32, c3_2: 3 2 true f32, c70_3: 70 3 true f32, c1_4: 1 4 true f32, c7_6: 7 6 true f32,
     c10_7: 10 7 false f32, c8_9: 8 9 true f32, c3_10: 3 10 true f32, c16_11: 16 11 true f32, c3_13: 3 13 true f32,
     c2_14: 2 14 true f32, c33_15: 33 15 true f32, c32_17: 32 17 true f32, c7_21: 7 21 true f32, c2_23: 2 23 true f32,
+    c90_19: 90 19 true f32, c72_23: 72 23 true f32, c30_35: 30 35 true f32,
     c64_25: 64 25 true f32, c3_29: 3 29 true f32, c5_29: 5 29 true f32, c1_32: 1 32 true f32, c17_33: 17 33 false f32,
     c1_37: 1 37 true f32, c40_40: 40 40 true f32, c3_44: 3 44 true f32, c21_45: 21 45 true f32, c7_48: 7 48 true f32,
     c33_52: 33 52 true f32, c1_53: 1 53 true f32, c8_56: 8 56 true f32, c3_57: 3 57 true f32, c31_60: 31 60 true f32,

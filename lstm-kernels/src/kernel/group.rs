@@ -129,7 +129,7 @@ fn sums<S: Simd, E: Element, const N: usize>(simd: S, parts: Parts<'_, E>) -> [S
     let out = black_box(&mut out);
     macro_rules! tile {
         ($n:literal, $first:expr) => {
-            simd.outline(Tile::<S, E, N, $n> { first: $first, parts, out: &mut *out })
+            simd.tile(Tile::<S, E, N, $n> { first: $first, parts, out: &mut *out })
         };
     }
     each_tile!(N, step_tile::<S>(N, 1), tile);

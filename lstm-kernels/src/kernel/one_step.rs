@@ -74,7 +74,9 @@ pub(crate) fn of_small<S: Simd, const N: usize, const X: usize, const C: usize>(
         return debug_assert!(false, "no function for a step");
     }
     let OneStep { x, h, c, out, backwards, .. } = step;
-    if const { tiles::serves::<S, f32>(N) || tiles::serves_alone::<S, f32>(N) } {
+    let columns = (w_ih.len() + w_hh.len()) / N;
+    let woven = const { tiles::serves::<S, f32>(N, small::most_columns(N, X)) } && tiles::serves::<S, f32>(N, columns);
+    if woven || const { tiles::serves_alone::<S, f32>(N) } {
         let step = OneGroup { bias, w_ih, x, w_hh, hidden, lanes: Lanes { h, c, out } };
         small::woven_step::<S, N, X, true>(simd, step, *backwards);
     } else if const { early::serves::<S, f32>(N, X) } && early::pays::<S>(N) {

@@ -139,18 +139,28 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
 /// Whether x's part is done ahead: in a layer of several groups, or of one if that [`pays`].
 const fn x_ahead<S: Simd, E: Element>(lines: usize, before_last: usize, inputs: usize, hidden: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * (packed(E::FORM, inputs) + packed(E::FORM, hidden));
-    let pays = if before_last > 0 { inputs >= INPUTS } else { pays::<S, E>(bytes, inputs) };
+    let pays = if before_last > 0 { inputs >= INPUTS } else { pays::<S, E>(lines, bytes, inputs) };
     !S::PORTABLE && !adds_in_f16::<S, E>() && pays && lines <= LINES / 2
 }
 
 /// The fewest inputs that are worth it.
-const INPUTS: usize = 8;
+pub(super) const INPUTS: usize = 8;
 
-/// Whether a layer of one group gains from x's part being done ahead: if an L1 cache does not hold its weights whole.
-/// (With few registers, and in half precision, it pays sooner. On Zen 4 with AVX2 (32, 32) takes 0.88 of the time, (10,
-/// 40) 1.03; with AVX-512 (32, 32) would take 1.01.)
-pub(crate) const fn pays<S: Simd, E: Element>(bytes: usize, inputs: usize) -> bool {
-    inputs >= INPUTS && bytes > if S::MANY_REGISTERS && E::IS_F32 { 32 << 10 } else { 24 << 10 }
+/// Whether a layer of one group gains from x's part being done ahead: if an L1 cache does not hold its weights whole,
+/// and in half precision sooner. With AVX2 a layer of 8 lines does from 28 KiB on: its tiles do not turn round. On Zen
+/// 4 there (28, 32) takes 0.95 of the time, (20, 32) would take 1.07, (16, 36) 1.06, (8, 40) 1.09, (10, 40) 1.07; with
+/// AVX-512 (28, 32) 1.07, (10, 40) 1.08.
+pub(crate) const fn pays<S: Simd, E: Element>(lines: usize, bytes: usize, inputs: usize) -> bool {
+    let few = !S::MANY_REGISTERS && lines <= 8;
+    inputs >= INPUTS
+        && bytes
+            > if !E::IS_F32 {
+                24 << 10
+            } else if few {
+                28 << 10
+            } else {
+                32 << 10
+            }
 }
 
 /// [`XAhead`] with `N` lines, which only this function has on the stack.

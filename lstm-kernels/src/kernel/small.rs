@@ -32,6 +32,7 @@ use core::hint::black_box;
 use super::early::{self, OneGroup};
 use super::gates::{Lanes, activate, activate_four, activate_small, waits};
 use super::narrow;
+use super::run::INPUTS;
 use super::sums::{self, BLOCK, Part, block, one_tile, room, step_tile, turns_round};
 use super::woven::tiles::{self, Layer};
 use crate::layout::{self, Line};
@@ -68,15 +69,15 @@ const fn inputs(chains: usize) -> [usize; 2] {
     }
 }
 
-/// Whether a layer with so many lines, and chains of x's columns, may have as many weights as
-/// [`narrow::serves_in_tiles`] asks for.
-pub(crate) const fn may_be_in_narrow_tiles(lines: usize, x_chains: usize) -> bool {
+/// The most columns of x and h that a layer with so many lines, and chains of x's columns, has.
+pub(crate) const fn most_columns(lines: usize, x_chains: usize) -> usize {
     let [_, most] = inputs(x_chains);
-    narrow::serves_in_tiles::<f32>(lines, most + 4 * lines)
+    most + 4 * lines
 }
 
 /// Steps through a layer without projection: each of `T` streams that lie beside each other. If there are states of
-/// more, they take turns, `T` at a time.
+/// more, they take turns, `T` at a time; then `x_skip` and `out_skip` are what lies between a turn of the last one and
+/// the next of the first.
 pub(crate) struct Recurrence<'a> {
     /// x's columns and then h's, `N` lines each.
     pub(crate) w_ih: &'a [Line],
@@ -86,6 +87,7 @@ pub(crate) struct Recurrence<'a> {
     /// Rows of `input`: those of a step, `x_stride` from those of the one before.
     pub(crate) x: &'a [f32],
     pub(crate) x_stride: usize,
+    pub(crate) x_skip: usize,
     pub(crate) input: usize,
     /// \[streams, padded(hidden)\] each.
     pub(crate) h: &'a mut [f32],
@@ -96,6 +98,7 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) out: &'a mut [f32],
     pub(crate) out_row: usize,
     pub(crate) out_stride: usize,
+    pub(crate) out_skip: usize,
     pub(crate) steps: usize,
     /// From the last step, and the last stream, on.
     pub(crate) reverse: bool,
@@ -103,10 +106,19 @@ pub(crate) struct Recurrence<'a> {
     pub(crate) backwards: bool,
 }
 
+impl<const T: usize, const N: usize, const X: usize, const C: usize> Steps<'_, T, N, X, C> {
+    /// Whether [`narrow::serves_in_tiles`] may be true. Where the weights are so many, the part of more inputs is done
+    /// ahead.
+    const MAY_BE_IN_TILES: bool = {
+        let [_, most] = inputs(X);
+        narrow::serves_in_tiles::<f32>(N, 4 * N + if most < INPUTS { most } else { INPUTS - 1 })
+    };
+}
+
 impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Steps<'_, T, N, X, C> {
     type Output = ();
 
-    const NARROW: bool = T == 1 && (X > 0 && narrow::serves(N, 0) || may_be_in_narrow_tiles(N, X));
+    const NARROW: bool = T == 1 && (X > 0 && narrow::serves(N, 0) || Self::MAY_BE_IN_TILES);
 
     #[inline(always)]
     fn is_narrow(&self) -> bool {
@@ -122,7 +134,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
             return;
         }
         let Recurrence { w_ih, w_hh, bias, x, x_stride, input, h, c, hidden, out, out_row, out_stride, .. } = self.0;
-        let Recurrence { steps, reverse, mut backwards, .. } = self.0;
+        let Recurrence { steps, reverse, mut backwards, x_skip, out_skip, .. } = self.0;
         let (padded, states) = (layout::padded(hidden), h.len());
         let in_turn = const { T > 1 || most_in_turn::<S>(N) > 1 };
         debug_assert!(in_turn || states == T * padded, "only some kernels have streams in turn");
@@ -130,26 +142,31 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
         let at_once =
             const { T == 1 && N == 4 && early::serves::<S, f32>(N, X) } && states == padded && early::pays::<S>(N);
         let mut next = 0;
+        // How often all had their turn; backwards, how often they will.
+        let mut rounds = if in_turn && reverse { steps / (states / (T * padded)) - 1 } else { 0 };
         for n in 0..steps {
             let time = if reverse { steps - 1 - n } else { n };
-            let mut state = 0;
+            let (mut state, round) = (0, rounds);
             if in_turn {
                 state = if reverse { states - T * padded - next } else { next };
-                next = if next + T * padded < states { next + T * padded } else { 0 };
+                next += T * padded;
+                if next >= states {
+                    (next, rounds) = (0, if reverse { rounds.wrapping_sub(1) } else { rounds + 1 });
+                }
             }
-            let out = &mut out[time * out_stride..];
+            let (x, out) = (&x[time * x_stride + round * x_skip..], &mut out[time * out_stride + round * out_skip..]);
             let (h, c) = (&mut h[state..][..T * padded], &mut c[state..][..T * padded]);
             let start = if const { X == 0 } { &bias[time * N..] } else { bias };
             // (With blocks, see there, one stream of (1, 20) is 4 % faster, several in turn 7 to 10 % slower.)
             if at_once {
-                let x = &x[time * x_stride..][..input];
+                let x = &x[..input];
                 let out = first(out, hidden);
                 let lanes = Lanes { h, c, out };
                 early::step::<S, f32, N, X>(simd, OneGroup { bias, w_ih, x, w_hh, hidden, lanes });
                 continue;
             }
-            if const { T == 1 && tiles::serves::<S, f32>(N) } {
-                let x = &x[time * x_stride..][..input];
+            if const { T == 1 && tiles::serves::<S, f32>(N, 0) } {
+                let x = &x[..input];
                 let lanes = Lanes { h, c, out: first(out, hidden) };
                 let step = OneGroup { bias: start, w_ih, x, w_hh, hidden, lanes };
                 woven_step::<S, N, X, false>(simd, step, backwards);
@@ -157,7 +174,7 @@ impl<const T: usize, const N: usize, const X: usize, const C: usize> Op for Step
                 continue;
             }
             let (mut xs, mut hs) = ([&[][..]; T], [&[][..]; T]);
-            each_of_4!(t < T => { (xs[t], hs[t]) = (&x[time * x_stride + t * input..][..input], &h[t * padded..][..hidden]); });
+            each_of_4!(t < T => { (xs[t], hs[t]) = (&x[t * input..][..input], &h[t * padded..][..hidden]); });
             let z = sums::<S, T, N, X, C, false>(simd, &Parts { start, w_ih, x: xs, w_hh, h: hs }, backwards);
             backwards = !backwards;
             let (mut h, mut c, mut out) = (h, c, out);
@@ -252,7 +269,7 @@ pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, cons
     backwards: bool,
 ) -> [[S::Row; N]; T] {
     let mut out = room::<S, N, T>(simd, parts.start);
-    let round = turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
+    let round = N > 8 && turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
     if const { one_tile::<S>(C, N, T) } && !round {
         Tile::<S, T, N, N, X, C, ONE> { first: 0, parts, out: &mut out }.run(simd);
         return out;
@@ -261,7 +278,7 @@ pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, cons
     let out = if const { T == 1 } { black_box(&mut out) } else { &mut out };
     macro_rules! tile {
         ($n:literal, $first:expr) => {
-            simd.outline(Tile::<S, T, N, $n, X, C, ONE> { first: $first, parts, out: &mut *out })
+            simd.tile(Tile::<S, T, N, $n, X, C, ONE> { first: $first, parts, out: &mut *out })
         };
     }
     if const { T == 1 && N > 8 } {

@@ -118,7 +118,7 @@ impl<E: Element, const I: usize, const H: usize, const HP: usize, const LAST: us
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        if const { T == 1 && HP == LAST * 4 && tiles::serves::<S, E>(LAST) } {
+        if const { T == 1 && HP == LAST * 4 && tiles::serves::<S, E>(LAST, I + H) } {
             return self.woven(simd);
         }
         let Self { weights, x, states } = self;

@@ -58,16 +58,7 @@ pub(super) fn sums<S: Simd, E: Element, const I: usize, const H: usize, const R:
     // Several tiles are functions of their own: inlined, they would take the compiler half a minute.
     macro_rules! tile {
         ($n:literal, $first:expr) => {
-            simd.outline(Tile::<S, E, I, H, R, $n, T> {
-                first: $first,
-                bias,
-                w_ih,
-                w_hh,
-                x,
-                h,
-                backwards,
-                out: &mut *out,
-            })
+            simd.tile(Tile::<S, E, I, H, R, $n, T> { first: $first, bias, w_ih, w_hh, x, h, backwards, out: &mut *out })
         };
     }
     if const { turns_round::<S, E>(R, I + H, T) } {
@@ -96,16 +87,21 @@ pub(super) fn room<S: Simd, const N: usize, const T: usize>(simd: S, lines: &[Li
 pub(crate) const TURNS_FROM: usize = 28 << 10;
 
 /// Whether the tiles of a group go backwards in every second step, so that what the L1 cache held of a larger group is
-/// still there. With few registers there are tiles anyway. (Those of 8 lines are in one half of its sets each: no
-/// gain.) With AVX-512 all lines are one tile, unless no L1 cache holds them: to cut it costs a fifth. (Where it has 32
-/// KiB, on Zen 4, other vectors are taken: [`narrow`](super::narrow).)
+/// still there. With few registers there are tiles anyway, or those of [`woven::tiles`](super::woven::tiles). (Those of
+/// 8 lines are in one half of its sets each: no gain.) With AVX-512 all lines are one tile, unless no L1 cache holds
+/// them: to cut it costs a fifth. (Where it has 32 KiB, on Zen 4, other vectors are taken: [`narrow`](super::narrow).)
 ///
 /// On Zen 4, whose L1 cache has 32 KiB, ns: with AVX2, whose tiles had 4 lines then, (1, 44) 278 to 256, (1, 48) 413 to
 /// 308, (10, 40) 291 to 247, (36, 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473
 /// to 421, (48, 48) 674 to 636.
 pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usize, streams: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * columns / E::FORM.share;
-    streams == 1 && lines > 8 && bytes > if S::MANY_REGISTERS { 48 << 10 } else { TURNS_FROM }
+    streams == 1
+        && match lines {
+            5..=7 => E::IS_F32 && !S::MANY_REGISTERS && bytes > 32 << 10,
+            9.. => bytes > if S::MANY_REGISTERS { 48 << 10 } else { TURNS_FROM },
+            _ => false,
+        }
 }
 
 /// Whether all lines are one tile.

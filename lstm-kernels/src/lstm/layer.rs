@@ -163,7 +163,7 @@ impl PackedLayer {
     /// Makes a pass.
     pub(crate) fn run(&self, token: Token, pass: Pass<'_>) {
         match self {
-            Self::F32(layer) if layer.is_near(pass.batch) => small::run(token, layer, pass),
+            Self::F32(layer) if layer.serves(pass.batch, pass.active.len()) => small::run(token, layer, pass),
             Self::F32(layer) => of_f32::run(token, layer, pass),
             Self::F16(layer) => of_f16::run(token, layer, pass),
             Self::Bf16(layer) => of_bf16::run(token, layer, pass),

@@ -236,6 +236,7 @@ impl Simd for Narrow {
     const ACCUMULATORS: usize = 12;
     const SIX_LINES: bool = true;
     const RANGE: bool = true;
+    const INLINES_TILES: bool = true;
 }
 
 /// AVX512-FP16 on top of [`V4`]: arithmetic in f16. `pulp` has no token for it.

@@ -5,7 +5,7 @@ use crate::element::{Element, adds_in_f16};
 use crate::isa::{Isa, Token};
 use crate::kernel::narrow;
 use crate::kernel::one_step::{self, OfLayer, OneStep};
-use crate::kernel::small::may_be_in_narrow_tiles;
+use crate::kernel::small::most_columns;
 use crate::kernel::sums::TURNS_FROM;
 use crate::simd::{Op, Simd};
 
@@ -23,7 +23,7 @@ pub(super) struct Small<'a, 'b, const N: usize, const X: usize, const C: usize> 
 impl<const N: usize, const X: usize, const C: usize> Op for Small<'_, '_, N, X, C> {
     type Output = ();
 
-    const NARROW: bool = narrow::serves(N, 0) || may_be_in_narrow_tiles(N, X);
+    const NARROW: bool = narrow::serves(N, 0) || narrow::serves_in_tiles::<f32>(N, most_columns(N, X));
 
     #[inline(always)]
     fn is_narrow(&self) -> bool {

@@ -6,9 +6,11 @@
 //!
 //! So every step of every stream reads all weights. Where the nearest cache does not hold them, or x is more than one
 //! block of columns, one stream does x's part of some time steps at once, and several go the way of large layers, which
-//! read h's weights, too, once for all ([`Packed::is_near`]). On Zen 4, whose cache has 32 KiB, with AVX-512 and AVX2:
+//! read h's weights, too, once for all ([`Packed::serves`]). On Zen 4, whose cache has 32 KiB, with AVX-512 and AVX2:
 //! one stream of (40, 40) takes 0.70 and 0.80 of the time that it took before, of (64, 32) 0.59 and 0.65, 32 of (40,
-//! 40) 0.66 and 0.62. Where the cache holds all it would be up to 1.3 times as long ((1, 16), 8 streams).
+//! 40) 0.66 and 0.62. Where the cache holds all it would be up to 1.3 times as long ((1, 16), 8 streams). Two or three
+//! are faster one after the other, as one is: together (10, 40) would take 1.15 and 1.1, with AVX2 1.04 and 1.08 times
+//! as long, (64, 28) 1.15 and 1.12, 1.08 and 1.08; but of 12 lines up to 8 % less.
 //!
 //! Weights of half precision are widened as they are packed, not at each step, if that cache holds them so: (10, 20)
 //! takes 0.71 of the time with bf16, 0.60 with f16 (Zen 4, AVX-512), as long as with f32. The bits are those of a cell,
@@ -18,19 +20,23 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::one_step::{self, Step};
-use super::{LayerPass, Packed, PackedLayer, Pass, Place, of_f32};
+use super::{LayerPass, Packed, PackedLayer, Pass, of_f32};
 use crate::element::Element;
 use crate::isa::{Isa, Token};
 use crate::kernel::one_step::OneStep;
+use crate::kernel::product::{self, Columns, Rows, Sums};
 use crate::kernel::run::{AHEAD, pays};
 use crate::kernel::small::{self, MOST_IN_TURN, Recurrence};
 use crate::kernel::sums::{BLOCK, chains};
-use crate::layout::{self, Line};
+use crate::layout::{self, Line, MAX_LINES};
 use crate::simd::{Op, Scalar, Simd, Vector};
 use crate::weights::Sizes;
 
 /// Bytes that the smallest L1 caches hold.
 const NEAR: usize = 32 << 10;
+
+/// Streams that each go on their own where that cache does not hold the weights.
+const FEW: usize = 3;
 
 /// The function for a layer's sizes, chosen as it is packed: steps of one stream, or of some in turn.
 #[derive(Clone, Copy)]
@@ -74,13 +80,17 @@ impl Op for Small<'_> {
         let Self(mut on) = self;
         let (batch, lines) = (on.pass.batch, on.layer.bias.len());
         let (inputs, bytes) = (on.layer.sizes.input, size_of_val(&on.layer.columns[..]));
-        if batch == 1 && (inputs > BLOCK || pays::<S, f32>(bytes, inputs)) {
-            return on.x_ahead(simd);
-        }
         let fours = if small::streams::<S>(lines) == 4 { batch / 4 } else { 0 };
-        let most = small::most_in_turn::<S>(lines);
-        if on.pass.active == [batch] && (fours > 0 || most == 1) {
+        let apart = batch <= FEW && !on.layer.are_near(batch);
+        let most = if apart { 1 } else { small::most_in_turn::<S>(lines) };
+        if on.pass.active == [batch] && (fours > 0 || most == 1) && on.layer.one_stream.is_some() {
             return on.one_step(simd, fours);
+        }
+        if batch <= FEW && (inputs > BLOCK || pays::<S, f32>(lines, bytes, inputs)) {
+            for stream in 0..batch {
+                on.x_ahead(simd, stream);
+            }
+            return;
         }
         for first in (0..4 * fours).step_by(4) {
             on.side_by_side(simd, first..first + 4);
@@ -94,28 +104,35 @@ impl Op for Small<'_> {
 impl LayerPass<'_, f32> {
     /// All steps of one stream, x's part of some of them at once.
     #[inline(always)]
-    fn x_ahead<S: Simd>(&mut self, simd: S) {
-        let (lines, all, mut done) = (self.layer.bias.len(), self.steps(0), 0);
-        self.pass.active = &self.pass.active[..all];
+    fn x_ahead<S: Simd>(&mut self, simd: S, stream: usize) {
+        let (all, mut done) = (self.steps(stream), 0);
         while done < all {
-            let (first, len) = self.pass.chunk(done, AHEAD);
-            self.input_part(simd, first, len, 0..1, Place::ByRow);
-            let backwards = self.pass.backwards(done);
+            let len = usize::min(all - done, AHEAD);
             let (layer, pass) = (self.layer, &mut self.pass);
-            let (hidden, padded, out_stride) = (layer.sizes.hidden, 4 * lines, pass.out_stride);
+            let (batch, Sizes { input, hidden, .. }, lines) = (pass.batch, layer.sizes, layer.bias.len());
+            let row = batch * if pass.reverse { all - done - len } else { done } + stream;
+            let (w_ih, w_hh) = layer.tensors();
+            let columns = Columns { data: w_ih, lines, soon: &[] };
+            let x = Rows { data: &pass.x[row * input..], stride: batch * input, len: input };
+            let mut z = Sums { data: &mut *pass.z, stride: lines };
+            product::add::<S, f32>(simd, columns, x, Some(&layer.bias), &mut z, len);
+            let state = stream * 4 * lines..(stream + 1) * 4 * lines;
+            let backwards = pass.backwards(done);
             let steps = Recurrence {
                 w_ih: &[],
-                w_hh: layer.tensors().1,
+                w_hh,
                 bias: pass.z,
                 x: &[],
                 x_stride: 0,
+                x_skip: 0,
                 input: 0,
-                h: &mut pass.h[..padded],
-                c: &mut pass.c[..padded],
+                h: &mut pass.h[state.clone()],
+                c: &mut pass.c[state],
                 hidden,
-                out: &mut pass.out[first * out_stride + pass.out_first..],
-                out_row: out_stride,
-                out_stride,
+                out: &mut pass.out[row * pass.out_stride + pass.out_first..],
+                out_row: pass.out_stride,
+                out_stride: batch * pass.out_stride,
+                out_skip: 0,
                 steps: len,
                 reverse: pass.reverse,
                 backwards,
@@ -169,23 +186,14 @@ impl LayerPass<'_, f32> {
     /// All steps of some streams from a time on, each time step of all of them before the next.
     #[inline(always)]
     fn in_turn<S: Simd>(&mut self, simd: S, streams: Range<usize>, from: usize) {
-        let (steps, reverse) = (self.steps(streams.start), self.pass.reverse);
-        // Their rows follow each other within a time step; from one to the next, if there are no others between.
-        if streams.len() == self.pass.batch && self.steps(streams.end - 1) == steps {
-            return self.streams(simd, streams, 1, from..steps);
-        }
-        // The longest goes on alone.
-        let alone = if streams.len() == 1 { from } else { usize::max(from, self.steps(streams.start + 1)) };
-        if reverse {
-            self.streams(simd, streams.start..streams.start + 1, 1, alone..steps);
-        }
-        for n in from..alone {
-            let time = if reverse { alone - 1 - (n - from) } else { n };
-            let end = usize::min(streams.end, self.pass.active[time]);
-            self.streams(simd, streams.start..end, 1, time..time + 1);
-        }
-        if !reverse {
-            self.streams(simd, streams.start..streams.start + 1, 1, alone..steps);
+        let (mut times, reverse) = (from..self.steps(streams.start), self.pass.reverse);
+        while !times.is_empty() {
+            // For as long as they are the same streams.
+            let end = usize::min(streams.end, self.pass.active[if reverse { times.end - 1 } else { times.start }]);
+            let others_from = if end < streams.end { usize::max(times.start, self.steps(end)) } else { times.start };
+            let some = if reverse { others_from..times.end } else { times.start..self.steps(end - 1) };
+            times = if reverse { times.start..some.start } else { some.end..times.end };
+            self.streams(simd, streams.start..end, 1, some);
         }
     }
 
@@ -204,7 +212,7 @@ impl LayerPass<'_, f32> {
         let (sizes, padded) = (layer.sizes, layout::padded(layer.sizes.hidden));
         let (w_ih, w_hh) = layer.tensors();
         let turns = streams.len() / together;
-        let rows = if turns > 1 { together } else { pass.batch };
+        let (rows, skip) = if turns > 1 { (together, pass.batch - streams.len()) } else { (pass.batch, 0) };
         let row = times.start * pass.batch + streams.start;
         let states = streams.start * padded..streams.end * padded;
         let steps = Recurrence {
@@ -213,6 +221,7 @@ impl LayerPass<'_, f32> {
             bias: &layer.bias,
             x: &pass.x[row * sizes.input..],
             x_stride: rows * sizes.input,
+            x_skip: skip * sizes.input,
             input: sizes.input,
             h: &mut pass.h[states.clone()],
             c: &mut pass.c[states],
@@ -220,6 +229,7 @@ impl LayerPass<'_, f32> {
             out: &mut pass.out[row * pass.out_stride + pass.out_first..],
             out_row: pass.out_stride,
             out_stride: rows * pass.out_stride,
+            out_skip: skip * pass.out_stride,
             steps: times.len() * turns,
             reverse: pass.reverse,
             backwards: pass.backwards,
@@ -268,12 +278,19 @@ impl<E: Element> Packed<E> {
 }
 
 impl Packed<f32> {
-    /// Whether a pass of so many streams goes this way: if what a step of all of them touches is near, or there is one.
-    pub(super) fn is_near(&self, batch: usize) -> bool {
+    /// Whether a pass of so many streams and steps goes this way: if they [`are_near`](Self::are_near), or are few
+    /// streams of more than a few steps.
+    pub(super) fn serves(&self, batch: usize, steps: usize) -> bool {
+        let few = batch <= FEW && steps >= 2 * batch && self.bias.len() < MAX_LINES;
+        self.small && (batch == 1 || few || self.are_near(batch))
+    }
+
+    /// Whether the nearest cache holds all that a step of so many streams touches, and x is one block.
+    fn are_near(&self, batch: usize) -> bool {
         let Sizes { input, hidden, .. } = self.sizes;
         let stream = (2 * layout::padded(hidden) + input + hidden) * size_of::<f32>();
         let all = size_of_val(&self.columns[..]) + usize::min(batch, MOST_IN_TURN) * stream;
-        self.small && (batch == 1 || all <= NEAR && input <= BLOCK)
+        all <= NEAR && input <= BLOCK
     }
 
     /// Ready for what is small: if it is, and x is one block of columns.
