@@ -151,16 +151,12 @@ pub(super) const INPUTS: usize = 8;
 /// 4 there (28, 32) takes 0.95 of the time, (20, 32) would take 1.07, (16, 36) 1.06, (8, 40) 1.09, (10, 40) 1.07; with
 /// AVX-512 (28, 32) 1.07, (10, 40) 1.08.
 pub(crate) const fn pays<S: Simd, E: Element>(lines: usize, bytes: usize, inputs: usize) -> bool {
-    let few = !S::MANY_REGISTERS && lines <= 8;
-    inputs >= INPUTS
-        && bytes
-            > if !E::IS_F32 {
-                24 << 10
-            } else if few {
-                28 << 10
-            } else {
-                32 << 10
-            }
+    let kib = match E::IS_F32 {
+        true if S::MANY_REGISTERS || lines > 8 => 32,
+        true => 28,
+        false => 24,
+    };
+    inputs >= INPUTS && bytes > kib << 10
 }
 
 /// [`XAhead`] with `N` lines, which only this function has on the stack.

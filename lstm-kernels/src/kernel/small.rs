@@ -269,6 +269,7 @@ pub(super) fn sums<S: Simd, const T: usize, const N: usize, const X: usize, cons
     backwards: bool,
 ) -> [[S::Row; N]; T] {
     let mut out = room::<S, N, T>(simd, parts.start);
+    // (Of fewer lines those that turn round are woven.)
     let round = N > 8 && turns_round::<S, f32>(N, (parts.w_ih.len() + parts.w_hh.len()) / N, T);
     if const { one_tile::<S>(C, N, T) } && !round {
         Tile::<S, T, N, N, X, C, ONE> { first: 0, parts, out: &mut out }.run(simd);

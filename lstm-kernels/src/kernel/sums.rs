@@ -93,7 +93,8 @@ pub(crate) const TURNS_FROM: usize = 28 << 10;
 ///
 /// On Zen 4, whose L1 cache has 32 KiB, ns: with AVX2, whose tiles had 4 lines then, (1, 44) 278 to 256, (1, 48) 413 to
 /// 308, (10, 40) 291 to 247, (36, 36) 430 to 353, (40, 40) 534 to 438, (48, 48) 731 to 649; with AVX-512 (40, 40) 473
-/// to 421, (48, 48) 674 to 636.
+/// to 421, (48, 48) 674 to 636. Layers of 5 to 7 lines, in [`woven::tiles`](super::woven::tiles): (46, 28) 232 to 223,
+/// (48, 28) 268 to 229, but (84, 20) 220 to 229.
 pub(super) const fn turns_round<S: Simd, E: Element>(lines: usize, columns: usize, streams: usize) -> bool {
     let bytes = size_of::<E::Line>() * lines * columns / E::FORM.share;
     streams == 1

@@ -105,12 +105,14 @@ impl LayerPass<'_, f32> {
     /// All steps of one stream, x's part of some of them at once.
     #[inline(always)]
     fn x_ahead<S: Simd>(&mut self, simd: S, stream: usize) {
+        // The streams that come after it have no more.
         let (all, mut done) = (self.steps(stream), 0);
+        self.pass.active = &self.pass.active[..all];
         while done < all {
-            let len = usize::min(all - done, AHEAD);
+            let (first, len) = self.pass.chunk(done, AHEAD);
             let (layer, pass) = (self.layer, &mut self.pass);
             let (batch, Sizes { input, hidden, .. }, lines) = (pass.batch, layer.sizes, layer.bias.len());
-            let row = batch * if pass.reverse { all - done - len } else { done } + stream;
+            let row = first * batch + stream;
             let (w_ih, w_hh) = layer.tensors();
             let columns = Columns { data: w_ih, lines, soon: &[] };
             let x = Rows { data: &pass.x[row * input..], stride: batch * input, len: input };
@@ -190,8 +192,13 @@ impl LayerPass<'_, f32> {
         while !times.is_empty() {
             // For as long as they are the same streams.
             let end = usize::min(streams.end, self.pass.active[if reverse { times.end - 1 } else { times.start }]);
-            let others_from = if end < streams.end { usize::max(times.start, self.steps(end)) } else { times.start };
-            let some = if reverse { others_from..times.end } else { times.start..self.steps(end - 1) };
+            let some = if !reverse {
+                times.start..self.steps(end - 1)
+            } else if end < streams.end {
+                usize::max(times.start, self.steps(end))..times.end
+            } else {
+                times.clone()
+            };
             times = if reverse { times.start..some.start } else { some.end..times.end };
             self.streams(simd, streams.start..end, 1, some);
         }
